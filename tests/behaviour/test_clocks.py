@@ -12,7 +12,7 @@ from attrs import evolve
 
 from tests.conftest import See
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import Server, poller, running
+from tests.support.monitored_server import Server, new_poller, running
 from tests.support.monitored_system import SYSTEMS, new_system
 from tests.unit.monitor.test_poller import later, watch
 from workflow_async import Poll
@@ -43,8 +43,8 @@ def watched(kind: str, wall: Wall) -> tuple[list[Any], list[Any]]:
         ids = place.starts(8, 50.0, 100.0, 150.0)
         clock = evolve(place.clock, wall=lambda: wall(place.clock.wall() - 1_700_000_000.0) + 1_700_000_000.0)
         async with place.client(clock=clock) as client, client.workflows.watch(ids) as changes:
-            told = [(loop.time(), change.id, change.now) async for change in changes]
-        return told, [(one.method, one.path) for one in place.system.requests]
+            events = [(loop.time(), change.id, change.now) async for change in changes]
+        return events, [(one.method, one.path) for one in place.system.requests]
 
     return virtual.run(main())
 
@@ -68,10 +68,10 @@ def sleep_for(seconds: float) -> None:
 def test_after_a_suspend_each_workflow_is_checked_once_and_the_checks_are_spread(lists: bool, see: See) -> None:  # noqa: FBT001 - a case
     async def main() -> tuple[Server, float, int]:
         server, most = Server(supports_listing=lists, seconds=0.05, workflows=running(*MANY)), 0
-        loop = poller(server)
+        poller = new_poller(server)
 
         async def read() -> None:
-            async with watch(loop, *MANY, poll=HALF_A_MINUTE) as changes:
+            async with watch(poller, *MANY, poll=HALF_A_MINUTE) as changes:
                 async for _ in changes:
                     pass
 

@@ -53,21 +53,21 @@ def played(kind: str, story: Story, **settings: Any) -> None:
     """A story of a system and a client of it, on virtual time."""
 
     async def main() -> None:
-        place = new_system(kind)
-        async with place.client(**settings) as client:
-            await story(place, client)
+        system = new_system(kind)
+        async with system.client(**settings) as client:
+            await story(system, client)
 
     virtual.run(main())
 
 
-def later(seconds: float, deed: Callable[[], object]) -> None:
-    asyncio.get_running_loop().call_later(seconds, deed)
+def later(seconds: float, action: Callable[[], object]) -> None:
+    asyncio.get_running_loop().call_later(seconds, action)
 
 
-def in_front(place: System, begin: float, end: float, form: str, *paths: str) -> None:
+def in_front(system: System, begin: float, end: float, form: str, *paths: str) -> None:
     """Let something else answer between these instants."""
-    later(begin, lambda: setattr(place.wire, "instead", answering(form, *paths)))
-    later(end, lambda: setattr(place.wire, "instead", lambda _: None))
+    later(begin, lambda: setattr(system.wire, "instead", answering(form, *paths)))
+    later(end, lambda: setattr(system.wire, "instead", lambda _: None))
 
 
 # A server that starts
@@ -76,9 +76,9 @@ def in_front(place: System, begin: float, end: float, form: str, *paths: str) ->
 @foreign
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_workflows_that_were_seen_outlast_a_boot(kind: str, form: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(3, 190.0)
-        in_front(place, 10, 160, form)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(3, 190.0)
+        in_front(system, 10, 160, form)
         outcomes = await client.workflows.wait_all(ids, timeout=400)
         assert [(type(outcome), outcome.succeeded) for outcome in outcomes] == [(Finished, True)] * 3
 
@@ -87,9 +87,9 @@ def test_workflows_that_were_seen_outlast_a_boot(kind: str, form: str) -> None:
 
 @foreign
 def test_workflows_that_were_seen_outlast_a_path_that_is_not_served(form: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(3, 190.0)
-        in_front(place, 10, 160, form, "/api/workflows")
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(3, 190.0)
+        in_front(system, 10, 160, form, "/api/workflows")
         outcomes = await client.workflows.wait_all(ids, timeout=400)
         assert [(type(outcome), outcome.succeeded) for outcome in outcomes] == [(Finished, True)] * 3
 
@@ -100,20 +100,20 @@ def test_workflows_that_were_seen_outlast_a_path_that_is_not_served(form: str) -
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 @pytest.mark.parametrize("how", ["start_and_wait", "start", "run_all"])
 def test_a_workflow_whose_start_was_answered_outlasts_a_boot(kind: str, form: str, seconds: int, how: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        made = place.define("made", Step("a", 60.0))
-        what: Any = [made] if kind == "preservica" else [place.opencast.event(), made]
+    async def story(system: System, client: Any) -> None:
+        made = system.define("made", Step("a", 60.0))
+        what: Any = [made] if kind == "preservica" else [system.opencast.event(), made]
         posted = False
 
         def instead(request: httpx.Request) -> httpx.Response | None:
             nonlocal posted
             if not posted and request.method == "POST" and "accesstoken" not in request.url.path:
                 posted = True
-                later(seconds, lambda: setattr(place.wire, "instead", lambda _: None))
+                later(seconds, lambda: setattr(system.wire, "instead", lambda _: None))
                 return None
             return httpx.Response(**FOREIGN[form]) if posted else None
 
-        place.wire.instead = instead
+        system.wire.instead = instead
         if how == "start_and_wait":
             workflow = await client.workflows.start_and_wait(*what)
         elif how == "start":
@@ -131,9 +131,9 @@ def test_a_workflow_whose_start_was_answered_outlasts_a_boot(kind: str, form: st
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_a_workflow_that_was_seen_before_outlasts_a_boot_in_another_wait(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        (id,) = place.starts(1, 100.0)
-        in_front(place, 10, 90, "empty")
+    async def story(system: System, client: Any) -> None:
+        (id,) = system.starts(1, 100.0)
+        in_front(system, 10, 90, "empty")
         for _ in range(5):
             with anyio.move_on_after(12):
                 await client.workflows.wait(id)
@@ -144,8 +144,8 @@ def test_a_workflow_that_was_seen_before_outlasts_a_boot_in_another_wait(kind: s
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_a_wrong_base_url_is_reported_within_seconds_with_the_reason(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        place.wire.instead = lambda request: (
+    async def story(system: System, client: Any) -> None:
+        system.wire.instead = lambda request: (
             None if "accesstoken" in request.url.path else httpx.Response(**FOREIGN["a router"])
         )
         with pytest.raises(ForeignResponse, match="check the path"):
@@ -157,9 +157,9 @@ def test_a_wrong_base_url_is_reported_within_seconds_with_the_reason(kind: str) 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_the_servers_own_404_is_believed_in_time(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(2, 400.0)
-        later(20, lambda: place.engine.remove(place.run(ids[0])))
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(2, 400.0)
+        later(20, lambda: system.engine.remove(system.run(ids[0])))
         found = {outcome.id: (outcome, now()) async for outcome in client.workflows.as_completed([*ids, 999_999])}
         gone, at = found[ids[0]]
         assert isinstance(gone, Vanished)
@@ -176,11 +176,11 @@ def now() -> float:
 
 
 def test_a_refused_login_ends_only_waits_for_workflows_that_were_never_seen() -> None:
-    async def story(place: System, client: Any) -> None:
-        (id,) = place.starts(1, 100.0)
-        later(10, lambda: place.opencast.state.access.accounts.pop("admin"))
-        admin = place.opencast.state.access.accounts["admin"]
-        later(60, lambda: place.opencast.state.access.accounts.update(admin=admin))
+    async def story(system: System, client: Any) -> None:
+        (id,) = system.starts(1, 100.0)
+        later(10, lambda: system.opencast.state.access.accounts.pop("admin"))
+        admin = system.opencast.state.access.accounts["admin"]
+        later(60, lambda: system.opencast.state.access.accounts.update(admin=admin))
         seen = asyncio.create_task(client.workflows.wait(id))
         await anyio.sleep(30)
         with pytest.raises(CallError) as caught:
@@ -196,14 +196,14 @@ def test_a_refused_login_ends_only_waits_for_workflows_that_were_never_seen() ->
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 403, 404, 200])
 def test_a_failing_index_loses_no_end(status: int) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(30, 500.0)
-        place.wire.instead = lambda request: (
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(30, 500.0)
+        system.wire.instead = lambda request: (
             httpx.Response(status, content="[{") if request.url.path == "/api/events" else None
         )
         outcomes = await client.workflows.wait_all(ids, poll=Poll(outage=60))
         assert {(type(outcome), outcome.succeeded) for outcome in outcomes} == {(Finished, True)}
-        assert place.looks()[1] == 0  # none was answered by the server
+        assert system.looks()[1] == 0  # none was answered by the server
 
     played("16", story)
 
@@ -211,10 +211,10 @@ def test_a_failing_index_loses_no_end(status: int) -> None:
 @pytest.mark.parametrize("kind", ["11", "preservica"])
 @pytest.mark.parametrize("status", [500, 503, 404, 400])
 def test_a_failing_list_loses_no_end(kind: str, status: int) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(30, 300.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(30, 300.0)
         path = "/sdb/rest/workflow/instances" if kind == "preservica" else "/api/workflows"
-        place.wire.instead = lambda request: (
+        system.wire.instead = lambda request: (
             httpx.Response(status, content="ill", headers={"content-type": TEXT}) if request.url.path == path else None
         )
         outcomes = await client.workflows.wait_all(ids, poll=Poll(outage=60))
@@ -229,8 +229,8 @@ def test_a_failing_list_loses_no_end(kind: str, status: int) -> None:
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_pause_of_an_hour_holds_for_every_watched_workflow(kind: str, status: int) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(40, 4000.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(40, 4000.0)
         refused: list[float] = []
 
         def instead(request: httpx.Request) -> httpx.Response | None:
@@ -239,7 +239,7 @@ def test_a_pause_of_an_hour_holds_for_every_watched_workflow(kind: str, status: 
             refused.append(now())
             return httpx.Response(status, headers={"retry-after": "3600"})
 
-        place.wire.instead = instead
+        system.wire.instead = instead
         outcomes = await client.workflows.wait_all(ids)
         assert {(type(outcome), outcome.succeeded) for outcome in outcomes} == {(Finished, True)}
         assert max(refused) - min(refused) < 1
@@ -253,10 +253,10 @@ def test_a_pause_of_an_hour_holds_for_every_watched_workflow(kind: str, status: 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_an_id_that_becomes_another_workflow_is_reported(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(5, 100.0)
-        run = place.run(ids[2])
-        other = place.define("other", Step("x", 5.0)) if kind == "preservica" else place.opencast.event()
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(5, 100.0)
+        run = system.run(ids[2])
+        other = system.define("other", Step("x", 5.0)) if kind == "preservica" else system.opencast.event()
         later(30, lambda: setattr(run, "subject", other))
         waits = asyncio.create_task(client.workflows.wait(ids[2], check=True))
         outcomes = await client.workflows.wait_all(ids)
@@ -270,11 +270,11 @@ def test_an_id_that_becomes_another_workflow_is_reported(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["11", "16"])
 @pytest.mark.parametrize("operations", [False, True])
 def test_an_error_handler_that_takes_over_is_not_another_workflow(kind: str, operations: bool) -> None:  # noqa: FBT001 - a case
-    async def story(place: System, client: Any) -> None:
-        failing = place.define("fails", Step("a", 20.0, StepResult.FAILED, (Step("tell", 20.0), Step("clean", 5.0))))
-        ids = [place.start(failing) for _ in range(4)]
+    async def story(system: System, client: Any) -> None:
+        failing = system.define("fails", Step("a", 20.0, StepResult.FAILED, (Step("tell", 20.0), Step("clean", 5.0))))
+        ids = [system.start(failing) for _ in range(4)]
         for id in ids:
-            later(30, partial(setattr, place.run(id), "definition", "handler"))
+            later(30, partial(setattr, system.run(id), "definition", "handler"))
         async with client.workflows.watch(ids, operations=operations) as changes:
             events = [event async for event in changes]
         assert {type(event) for event in events} == {Change}
@@ -288,8 +288,8 @@ def test_an_error_handler_that_takes_over_is_not_another_workflow(kind: str, ope
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_a_step_that_never_ends_is_reported_by_a_new_client(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        (id,) = place.starts(1, 1e6)
+    async def story(system: System, client: Any) -> None:
+        (id,) = system.starts(1, 1e6)
         with anyio.move_on_after(6000):
             async with client.workflows.watch([id], stalled_after=timedelta(minutes=30)) as changes:
                 while not isinstance(event := await anext(changes), Stalled):

@@ -15,7 +15,7 @@ from blockbuster import BlockingError, blockbuster_ctx
 from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.byte_server import ReceivedRequest, http, serve, until
-from tests.support.monitored_server import Detailed, Operation, Server, poller, running
+from tests.support.monitored_server import Detailed, Operation, Server, new_poller, running
 from tests.support.stub_clients import SYSTEMS, client_of, page, row, with_login, workflow
 from tests.unit.monitor.test_poller import assert_nothing_left, later, waiting, watch
 from workflow_async import Clock, Limits, Phase
@@ -122,24 +122,24 @@ async def test_between_two_items_no_connection_is_held(system: str) -> None:
 def test_a_slow_reader_gets_the_latest_state_and_every_transition_and_every_end(see: See) -> None:
     async def main() -> None:
         server = Server(workflows={id: Detailed(id, operations=(Operation("a"),)) for id in range(50)})
-        loop = poller(server)
-        keeping = asyncio.create_task(waiting(loop, 49))
+        poller = new_poller(server)
+        keeping = asyncio.create_task(waiting(poller, 49))
         for n in range(60):
             word = f"state-{n}"
             for id in range(50):
                 record = Detailed(id, operations=(Operation("a", word),), step=word)
                 later(3 + 3 * n, partial(server.put, record))
         later(200, lambda: server.set_phase(Phase.SUCCEEDED, *range(50)))
-        async with watch(loop, *range(50), operations=True) as changes:
+        async with watch(poller, *range(50), operations=True) as changes:
             await anyio.sleep(400)
             assert max(len(mail) for mail in changes._subscription._queue.values()) <= 2
-            told = [event async for event in changes]
+            events = [event async for event in changes]
         assert await keeping
-        assert [event.id for event in told] == [*dict.fromkeys(event.id for event in told)]
-        assert {event.now for event in told} == {Phase.SUCCEEDED}
-        for event in told:
+        assert [event.id for event in events] == [*dict.fromkeys(event.id for event in events)]
+        assert {event.now for event in events} == {Phase.SUCCEEDED}
+        for event in events:
             assert [one.now for one in event.operations] == ["instantiated", *(f"state-{n}" for n in range(60))]
-        assert_nothing_left(loop, server)
+        assert_nothing_left(poller, server)
 
     virtual.run(main())
     see("50 workflows x 61 changes unread for 400 s: one change each with all 61 transitions, every end told")
@@ -151,8 +151,8 @@ def test_a_slow_reader_gets_the_latest_state_and_every_transition_and_every_end(
 @pytest.mark.row(62)
 @pytest.mark.parametrize("how", ["raises", "is cancelled", "has a condition that raises"])
 def test_a_reader_that_fails_affects_no_other_watch(how: str, see: See) -> None:
-    async def bad(loop: Any) -> None:
-        async with watch(loop, *range(20)) as changes:
+    async def bad(poller: Any) -> None:
+        async with watch(poller, *range(20)) as changes:
             async for _ in changes:
                 await anyio.sleep(7)
                 if how == "raises":
@@ -161,21 +161,21 @@ def test_a_reader_that_fails_affects_no_other_watch(how: str, see: See) -> None:
 
     async def main() -> None:
         server = Server(workflows=running(*range(20)))
-        loop = poller(server)
+        poller = new_poller(server)
 
         def condition(_: Any) -> bool:
             raise ZeroDivisionError
 
         conditional = how.startswith("has")
-        first = asyncio.create_task(waiting(loop, 3, until=condition) if conditional else bad(loop))
+        first = asyncio.create_task(waiting(poller, 3, until=condition) if conditional else bad(poller))
         await asyncio.sleep(0)
-        others = [asyncio.create_task(waiting(loop, id)) for id in range(20)]
+        others = [asyncio.create_task(waiting(poller, id)) for id in range(20)]
         later(20, first.cancel if how == "is cancelled" else lambda: None)
         later(60, lambda: server.set_phase(Phase.SUCCEEDED, *range(20)))
         assert {found.phase for found in await asyncio.gather(*others)} == {Phase.SUCCEEDED}
         await asyncio.wait([first])
         assert first.cancelled() or isinstance(first.exception(), ZeroDivisionError)
-        assert_nothing_left(loop, server)
+        assert_nothing_left(poller, server)
 
     virtual.run(main())
     see("a reader that raises, is cancelled or whose condition raises: its own error, the others go on")
@@ -186,23 +186,23 @@ def test_a_reader_that_fails_affects_no_other_watch(how: str, see: See) -> None:
 def test_a_reader_that_blocks_the_loop_only_delays_the_others(lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
         server = Server(supports_listing=lists, seconds=0.1, workflows=running(*range(40)))
-        loop = poller(server)
+        poller = new_poller(server)
 
         async def holds_up() -> None:
-            async with watch(loop, *range(40)) as changes:
+            async with watch(poller, *range(40)) as changes:
                 async for _ in changes:
                     cast("virtual.VirtualLoop", asyncio.get_running_loop()).passed += 20.0
 
         async def reads() -> list[Any]:
-            async with watch(loop, *range(40)) as changes:
+            async with watch(poller, *range(40)) as changes:
                 return [event async for event in changes]
 
         later(100, lambda: server.set_phase(Phase.SUCCEEDED, *range(40)))
-        told, _ = await asyncio.gather(reads(), holds_up())
-        ends = [event.id for event in told if isinstance(event, Change) and event.now.final]
+        events, _ = await asyncio.gather(reads(), holds_up())
+        ends = [event.id for event in events if isinstance(event, Change) and event.now.final]
         assert sorted(ends) == list(range(40))
-        assert len({(event.id, event.key) for event in told}) == len(told)
-        assert_nothing_left(loop, server)
+        assert len({(event.id, event.key) for event in events}) == len(events)
+        assert_nothing_left(poller, server)
 
     virtual.run(main())
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import See
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import Record, Server, poller, running
+from tests.support.monitored_server import Record, Server, new_poller, running
 from tests.support.monitored_system import System, new_system
 from tests.support.stub_clients import SYSTEMS, MockServer, running_clock, workflow
 from tests.unit.monitor.test_poller import STEADY, later, waiting, watch
@@ -23,8 +23,8 @@ MANY = range(40)
 DONE = Record(7, Phase.SUCCEEDED)
 
 
-def phases(told: list[Any], id: int) -> list[Phase]:
-    return [event.now for event in told if event.id == id and isinstance(event, Change)]
+def phases(events: list[Any], id: int) -> list[Phase]:
+    return [event.now for event in events if event.id == id and isinstance(event, Change)]
 
 
 # Row 52: a stale replica
@@ -36,15 +36,15 @@ def phases(told: list[Any], id: int) -> list[Phase]:
 def test_a_reported_end_stays_and_is_reported_once(back: Record, lists: bool, see: See) -> None:  # noqa: FBT001 - a case
     async def main() -> list[Any]:
         server = Server(supports_listing=lists, list_lag=10.0, workflows=running(*MANY))
-        loop = poller(server)
+        poller = new_poller(server)
         later(20, lambda: server.put(DONE))
         later(60, lambda: server.put(back))
-        later(61, lambda: loop.wake(7))
+        later(61, lambda: poller.wake(7))
         later(100, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
-        async with watch(loop, *MANY) as changes:
-            told = [event async for event in changes]
+        async with watch(poller, *MANY) as changes:
+            events = [event async for event in changes]
         assert not [at for at, id, _ in server.gets if id == 7 and at > 30]
-        return told
+        return events
 
     assert phases(virtual.run(main()), 7) == [Phase.RUNNING, Phase.SUCCEEDED]
     see("the end is told once; nobody looks at it again")
@@ -54,15 +54,15 @@ def test_a_reported_end_stays_and_is_reported_once(back: Record, lists: bool, se
 def test_a_later_watcher_sees_the_end_too_while_another_one_watches() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
-        loop = poller(server)
+        poller = new_poller(server)
         later(20, lambda: server.put(DONE))
         later(40, lambda: server.put(Record(7)))
-        async with watch(loop, 7) as slow:
+        async with watch(poller, 7) as slow:
             await anyio.sleep(10)
-            keeping = asyncio.create_task(waiting(loop, 7))
+            keeping = asyncio.create_task(waiting(poller, 7))
             assert (await keeping).phase is Phase.SUCCEEDED
             await anyio.sleep(100)
-            assert (await waiting(loop, 7)).phase is Phase.SUCCEEDED
+            assert (await waiting(poller, 7)).phase is Phase.SUCCEEDED
             assert phases([event async for event in slow], 7) == [Phase.SUCCEEDED]
 
     virtual.run(main())
@@ -71,25 +71,25 @@ def test_a_later_watcher_sees_the_end_too_while_another_one_watches() -> None:
 # Row 53: a workflow that goes on after its end
 
 
-def reopen(place: System, id: int) -> None:
+def reopen(system: System, id: int) -> None:
     """As a person does who resumes what had ended."""
-    run = place.run(id)
+    run = system.run(id)
     run.status, run.finished = Status.PARKED, None
-    place.engine._notify(run)
+    system.engine._notify(run)
 
 
 @pytest.mark.row(53)
 @pytest.mark.parametrize("kind", ["11", "16", "19", "preservica"])
 def test_a_watch_of_ids_has_ended_and_a_new_one_sees_it_as_it_is(kind: str, see: See) -> None:
     async def main() -> None:
-        place = new_system(kind)
-        ids = place.starts(2, 20.0) + place.starts(1, 200.0)
-        later(60, partial(reopen, place, ids[0]))
-        async with place.client() as client:
+        system = new_system(kind)
+        ids = system.starts(2, 20.0) + system.starts(1, 200.0)
+        later(60, partial(reopen, system, ids[0]))
+        async with system.client() as client:
             async with client.workflows.watch(ids, poll=STEADY) as changes:
-                told = [event async for event in changes]
-            assert [phases(told, id)[-1:] for id in ids] == [[Phase.SUCCEEDED]] * 3
-            assert sum(event.id == ids[0] and event.now.final for event in told) == 1
+                events = [event async for event in changes]
+            assert [phases(events, id)[-1:] for id in ids] == [[Phase.SUCCEEDED]] * 3
+            assert sum(event.id == ids[0] and event.now.final for event in events) == 1
             assert (await client.workflows.wait(ids[0], poll=STEADY, parked="return")).phase is Phase.PARKED
 
     virtual.run(main())
@@ -100,7 +100,7 @@ def test_a_watch_of_ids_has_ended_and_a_new_one_sees_it_as_it_is(kind: str, see:
 @pytest.mark.parametrize("kind", ["11", "preservica"])
 def test_a_watch_of_a_filter_shows_it_again_with_new_keys(kind: str, see: See) -> None:
     async def main() -> list[Any]:
-        place, told = new_system(kind), list[Any]()
+        place, events = new_system(kind), list[Any]()
         (id,) = place.starts(1, 20.0)
         later(80, partial(reopen, place, id))
         definition = {"definition_id": place.run(id).definition}
@@ -108,12 +108,12 @@ def test_a_watch_of_a_filter_shows_it_again_with_new_keys(kind: str, see: See) -
         with anyio.move_on_after(200):
             async with place.client() as client, client.workflows.watch(**asked, poll=STEADY) as changes:
                 async for event in changes:
-                    told.append(event)
-        return told
+                    events.append(event)
+        return events
 
-    told = virtual.run(main())
-    assert [event.now for event in told][-2:] == [Phase.SUCCEEDED, Phase.PARKED]
-    assert len({event.key for event in told}) == len(told)
+    events = virtual.run(main())
+    assert [event.now for event in events][-2:] == [Phase.SUCCEEDED, Phase.PARKED]
+    assert len({event.key for event in events}) == len(events)
     see("a watch of a filter shows it again")
 
 
@@ -124,17 +124,17 @@ def test_a_watch_of_a_filter_shows_it_again_with_new_keys(kind: str, see: See) -
 @pytest.mark.parametrize("kind", ["11", "16", "19"])
 def test_every_transition_of_every_operation_is_rebuilt_however_rare_the_checks(kind: str, see: See) -> None:
     async def main() -> tuple[list[Any], list[str]]:
-        place = new_system(kind)
+        system = new_system(kind)
         blinks = [Step(f"blink-{n}", 0.2) for n in range(12)]
-        id = place.start(place.define("blinking", *blinks, Step("long", 100), *blinks[:3]))
+        id = system.start(system.define("blinking", *blinks, Step("long", 100), *blinks[:3]))
         seldom = Poll(interval=90, ceiling=90)
-        async with place.client() as client, client.workflows.watch([id], poll=seldom, operations=True) as changes:
-            told = [operation async for change in changes for operation in change.operations]
-        return told, [step.step.name for step in place.run(id).steps]
+        async with system.client() as client, client.workflows.watch([id], poll=seldom, operations=True) as changes:
+            events = [operation async for change in changes for operation in change.operations]
+        return events, [step.step.name for step in system.run(id).steps]
 
-    told, names = virtual.run(main())
+    events, names = virtual.run(main())
     for position, name in enumerate(names):
-        chain = [one for one in told if one.position == position]
+        chain = [one for one in events if one.position == position]
         assert {one.operation for one in chain} == {name}
         assert [one.now for one in chain][-2:] == ["running", "succeeded"]
         assert [one.was for one in chain] == [None, *(one.now for one in chain)][:-1]
@@ -150,12 +150,12 @@ def test_a_phase_shorter_than_the_interval_may_be_missed_and_nothing_is_made_up(
             later(1 + 3 * n, partial(server.put, Record(7, Phase.PARKED)))
             later(1.5 + 3 * n, partial(server.put, Record(7)))
         later(70, lambda: server.put(DONE))
-        async with watch(poller(server), 7) as changes:
+        async with watch(new_poller(server), 7) as changes:
             return [event async for event in changes]
 
-    told = virtual.run(main())
-    assert set(phases(told, 7)) <= {Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED}
-    assert told[-1].now is Phase.SUCCEEDED
+    events = virtual.run(main())
+    assert set(phases(events, 7)) <= {Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED}
+    assert events[-1].now is Phase.SUCCEEDED
 
 
 # Row 55: an answer about another
@@ -165,13 +165,13 @@ def test_a_phase_shorter_than_the_interval_may_be_missed_and_nothing_is_made_up(
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_response_about_another_workflow_is_dropped_and_requested_again(system: str, see: See) -> None:
     async def main() -> list[Any]:
-        clock, looks = running_clock(), iter(range(1000))
+        clock, checks = running_clock(), iter(range(1000))
 
         def answer(request: httpx.Request) -> httpx.Response:
             last = request.url.path.rpartition("/")[2]
             if not last.isdigit():
                 return httpx.Response(403)  # neither a list nor a glance at the events
-            wrong = next(looks) % 3 == 0
+            wrong = next(checks) % 3 == 0
             phase = "failed" if wrong else "running" if clock.now() < 40 else "succeeded"
             return httpx.Response(200, content=workflow(system, 15 - int(last) if wrong else int(last), phase))
 
@@ -181,8 +181,8 @@ def test_a_response_about_another_workflow_is_dropped_and_requested_again(system
         ):
             return [event async for event in changes]
 
-    told = virtual.run(main())
-    assert [phases(told, id) for id in (7, 8)] == [[Phase.RUNNING, Phase.SUCCEEDED]] * 2
+    events = virtual.run(main())
+    assert [phases(events, id) for id in (7, 8)] == [[Phase.RUNNING, Phase.SUCCEEDED]] * 2
     see("every third answer another's: none told, asked again")
 
 

@@ -44,17 +44,17 @@ def played(kind: str, story: Story, **settings: Any) -> None:
     """A story of a system and a client of it, on virtual time."""
 
     async def main() -> None:
-        place = new_system(kind)
-        async with place.client(**settings) as client:
-            await story(place, client)
+        system = new_system(kind)
+        async with system.client(**settings) as client:
+            await story(system, client)
             await asyncio.sleep(0)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
     virtual.run(main())
 
 
-def later(seconds: float, deed: Callable[[], object]) -> None:
-    asyncio.get_running_loop().call_later(seconds, deed)
+def later(seconds: float, action: Callable[[], object]) -> None:
+    asyncio.get_running_loop().call_later(seconds, action)
 
 
 def now() -> float:
@@ -66,14 +66,14 @@ def now() -> float:
 
 @everywhere
 def test_hundreds_are_waited_for_and_each_has_its_own_end(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
+    async def story(system: System, client: Any) -> None:
         kinds = [
-            place.define("good", Step("a", 20), Step("b", 30)),
-            place.define("bad", Step("a", 5), Step("b", 10, StepResult.FAILED)),
-            place.define("mixed", Step("a", 5, StepResult.PARTIAL), Step("b", 10)),
-            place.define("held", Step("a", 5, StepResult.HELD), Step("b", 10)),
+            system.define("good", Step("a", 20), Step("b", 30)),
+            system.define("bad", Step("a", 5), Step("b", 10, StepResult.FAILED)),
+            system.define("mixed", Step("a", 5, StepResult.PARTIAL), Step("b", 10)),
+            system.define("held", Step("a", 5, StepResult.HELD), Step("b", 10)),
         ]
-        ids = [place.start(kinds[n % 4]) for n in range(300)]
+        ids = [system.start(kinds[n % 4]) for n in range(300)]
         outcomes = await client.workflows.wait_all(ids, poll=QUICK, parked="return")
         assert [outcome.id for outcome in outcomes] == ids
         mixed = Phase.PARTIAL if kind == "preservica" else Phase.SUCCEEDED
@@ -87,26 +87,26 @@ def test_hundreds_are_waited_for_and_each_has_its_own_end(kind: str) -> None:
 
 @where_lists_are
 def test_with_a_list_three_hundred_workflows_cost_its_pages_and_a_get_each(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(300, 30.0, 30.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(300, 30.0, 30.0)
         if kind == "11":
-            place.opencast.state.commit()
+            system.opencast.state.commit()
         await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
-        pages, glances, gets = place.looks()
+        pages, bulk_checks, gets = system.looks()
         assert pages <= (62 / 5 + 4) * 3
-        assert glances + gets <= 300 * 1.1
+        assert bulk_checks + gets <= 300 * 1.1
 
     played(kind, story)
 
 
 @where_they_are_not
 def test_without_a_list_bulk_checks_cost_less_than_gets(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(300, 100.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(300, 100.0)
         await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
-        pages, glances, gets = place.looks()
+        pages, bulk_checks, gets = system.looks()
         assert pages <= 3  # that there is none has to be found out
-        assert 50 < glances < 400
+        assert 50 < bulk_checks < 400
         assert gets < 300 * 6
 
     played(kind, story)
@@ -114,19 +114,19 @@ def test_without_a_list_bulk_checks_cost_less_than_gets(kind: str) -> None:
 
 @where_they_are_not
 def test_without_access_to_events_each_workflow_gets_a_get(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(50, 100.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(50, 100.0)
         outcomes = await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
         assert {type(outcome) for outcome in outcomes} == {Finished}
-        assert place.looks()[1] == 1
+        assert system.looks()[1] == 1
 
     played(kind, story, auth=("viewer", "viewer"))
 
 
 @everywhere
 def test_outcomes_are_given_as_they_come(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        slow, quick = place.starts(1, 60.0), place.starts(1, 5.0)
+    async def story(system: System, client: Any) -> None:
+        slow, quick = system.starts(1, 60.0), system.starts(1, 5.0)
         found = [outcome.id async for outcome in client.workflows.as_completed([*slow, *quick], poll=QUICK)]
         assert found == [*quick, *slow]
 
@@ -135,12 +135,12 @@ def test_outcomes_are_given_as_they_come(kind: str) -> None:
 
 @everywhere
 def test_a_parked_workflow_can_be_waited_for_returned_or_raised(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        id = place.start(place.define("held", Step("a", 5, StepResult.HELD), Step("b", 5)))
+    async def story(system: System, client: Any) -> None:
+        id = system.start(system.define("held", Step("a", 5, StepResult.HELD), Step("b", 5)))
         assert (await client.workflows.wait(id, parked="return", poll=QUICK)).phase is Phase.PARKED
         with pytest.raises(WorkflowParked):
             await client.workflows.wait(id, parked="raise", poll=QUICK)
-        later(50, lambda: place.engine.resume(place.run(id), 1.0))
+        later(50, lambda: system.engine.resume(system.run(id), 1.0))
         assert (await client.workflows.wait(id, poll=QUICK)).phase is Phase.SUCCEEDED
 
     played(kind, story)
@@ -148,8 +148,8 @@ def test_a_parked_workflow_can_be_waited_for_returned_or_raised(kind: str) -> No
 
 @everywhere
 def test_a_checked_wait_raises_unless_the_workflow_succeeded(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        good, bad = place.starts(1, 5.0)[0], place.start(place.define("bad", Step("a", 5, StepResult.FAILED)))
+    async def story(system: System, client: Any) -> None:
+        good, bad = system.starts(1, 5.0)[0], system.start(system.define("bad", Step("a", 5, StepResult.FAILED)))
         assert (await client.workflows.wait(good, check=True, poll=QUICK)).phase is Phase.SUCCEEDED
         with pytest.raises(WorkflowFailed):
             await client.workflows.wait(bad, check=True, poll=QUICK)
@@ -159,8 +159,8 @@ def test_a_checked_wait_raises_unless_the_workflow_succeeded(kind: str) -> None:
 
 @everywhere
 def test_a_wait_ends_when_its_condition_is_met(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(20, 30.0, 30.0, 30.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(20, 30.0, 30.0, 30.0)
         others = asyncio.create_task(client.workflows.wait_all(ids, poll=QUICK))
         await anyio.sleep(5)
         found = await client.workflows.wait(ids[0], until=lambda workflow: workflow.step == "step-1", poll=QUICK)
@@ -173,8 +173,8 @@ def test_a_wait_ends_when_its_condition_is_met(kind: str) -> None:
 
 @everywhere
 def test_a_wait_that_takes_too_long_ends_with_the_last_record(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        (id,) = place.starts(1, 1000.0)
+    async def story(system: System, client: Any) -> None:
+        (id,) = system.starts(1, 1000.0)
         with pytest.raises(WaitTimeout) as caught:
             await client.workflows.wait(id, timeout=20, poll=QUICK)
         assert caught.value.workflow is not None
@@ -187,9 +187,9 @@ def test_a_wait_that_takes_too_long_ends_with_the_last_record(kind: str) -> None
 
 @everywhere
 def test_a_deleted_workflow_has_vanished_after_two_minutes_and_the_others_go_on(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(40, 300.0)
-        later(20, lambda: place.engine.remove(place.run(ids[7])))
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(40, 300.0)
+        later(20, lambda: system.engine.remove(system.run(ids[7])))
         found = {outcome.id: (outcome, now()) async for outcome in client.workflows.as_completed(ids, poll=QUICK)}
         outcome, at = found.pop(ids[7])
         assert isinstance(outcome, Vanished)
@@ -202,9 +202,9 @@ def test_a_deleted_workflow_has_vanished_after_two_minutes_and_the_others_go_on(
 
 @everywhere
 def test_a_workflow_that_was_deleted_after_an_unseen_end_has_vanished(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        (id,) = place.starts(1, 5.0)
-        place.engine.remove(place.run(id))
+    async def story(system: System, client: Any) -> None:
+        (id,) = system.starts(1, 5.0)
+        system.engine.remove(system.run(id))
         (outcome,) = await client.workflows.wait_all([id], poll=QUICK)
         assert isinstance(outcome, Vanished)
         assert (outcome.workflow, outcome.succeeded) == (None, False)
@@ -216,9 +216,9 @@ def test_a_workflow_that_was_deleted_after_an_unseen_end_has_vanished(kind: str)
 
 @everywhere
 def test_a_server_that_is_down_for_too_long_ends_every_wait(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(40, 10_000.0)
-        later(20, lambda: setattr(place.wire, "down", True))
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(40, 10_000.0)
+        later(20, lambda: setattr(system.wire, "down", True))
         outcomes = await client.workflows.wait_all(ids, poll=QUICK)
         assert {(type(outcome), type(outcome.error)) for outcome in outcomes} == {(PollingFailed, ConnectFailed)}
         assert all(outcome.workflow.phase is Phase.RUNNING for outcome in outcomes)
@@ -231,10 +231,10 @@ def test_a_server_that_is_down_for_too_long_ends_every_wait(kind: str) -> None:
 
 @everywhere
 def test_an_outage_that_passes_ends_no_wait(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(40, 60.0)
-        later(20, lambda: setattr(place.wire, "down", True))
-        later(110, lambda: setattr(place.wire, "down", False))
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(40, 60.0)
+        later(20, lambda: setattr(system.wire, "down", True))
+        later(110, lambda: setattr(system.wire, "down", False))
         outcomes = await client.workflows.wait_all(ids, poll=QUICK)
         assert {type(outcome) for outcome in outcomes} == {Finished}
 
@@ -243,9 +243,9 @@ def test_an_outage_that_passes_ends_no_wait(kind: str) -> None:
 
 @opencasts
 def test_a_workflow_that_must_not_be_read_never_affects_the_others(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(20, 30.0)
-        place.opencast.state.events[place.run(ids[3]).subject].readers = frozenset()
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(20, 30.0)
+        system.opencast.state.events[system.run(ids[3]).subject].readers = frozenset()
         outcomes = await client.workflows.wait_all([*ids, 999_999], poll=QUICK)
         assert isinstance(outcomes[3], PollingFailed)
         assert isinstance(outcomes[3].error, Forbidden)
@@ -257,8 +257,8 @@ def test_a_workflow_that_must_not_be_read_never_affects_the_others(kind: str) ->
 
 @everywhere
 def test_closing_a_client_ends_every_wait_with_an_error(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(20, 1000.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(20, 1000.0)
         waits = [asyncio.create_task(client.workflows.wait(id)) for id in ids]
         waits += [asyncio.create_task(client.workflows.wait_all(ids))]
         await anyio.sleep(10)
@@ -273,12 +273,12 @@ def test_closing_a_client_ends_every_wait_with_an_error(kind: str) -> None:
 
 @everywhere
 def test_a_workflow_can_be_started_and_waited_for_in_one_call(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        made = place.define("made", Step("a", 5), Step("b", 10))
-        begun = [made] if kind == "preservica" else [place.opencast.event(), made]
+    async def story(system: System, client: Any) -> None:
+        made = system.define("made", Step("a", 5), Step("b", 10))
+        begun = [made] if kind == "preservica" else [system.opencast.event(), made]
         workflow = await client.workflows.start_and_wait(*begun, poll=QUICK, check=True)
         assert workflow.phase is Phase.SUCCEEDED
-        begun = [made] if kind == "preservica" else [place.opencast.event(), made]
+        begun = [made] if kind == "preservica" else [system.opencast.event(), made]
         with pytest.raises(WaitTimeout):
             await client.workflows.start_and_wait(*begun, poll=QUICK, timeout=5)
 
@@ -288,53 +288,53 @@ def test_a_workflow_can_be_started_and_waited_for_in_one_call(kind: str) -> None
 # Watching
 
 
-def noted(place: System) -> dict[int, list[Phase]]:
+def noted(system: System) -> dict[int, list[Phase]]:
     """The phases of every workflow from here on, as they come."""
-    true, before = defaultdict[int, list[Phase]](list), place.engine.on_change
+    true, before = defaultdict[int, list[Phase]](list), system.engine.on_change
 
     def observe(run: Any) -> None:
         if before is not None:
             before(run)
-        phase = place.phase_of(run)
+        phase = system.phase_of(run)
         if true[run.id][-1:] != [phase]:
             true[run.id].append(phase)
 
-    place.engine.on_change = observe
+    system.engine.on_change = observe
     return true
 
 
 @everywhere
 def test_changes_are_reported_as_they_are_observed(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        true, told = noted(place), defaultdict[int, list[Phase]](list)
-        held = place.define("held", Step("a", 30, StepResult.HELD), Step("b", 30))
-        ids = [place.start(held) for _ in range(30)]
+    async def story(system: System, client: Any) -> None:
+        true, events = noted(system), defaultdict[int, list[Phase]](list)
+        held = system.define("held", Step("a", 30, StepResult.HELD), Step("b", 30))
+        ids = [system.start(held) for _ in range(30)]
         for id in ids:
-            later(80, partial(place.engine.resume, place.run(id), 1.0))
+            later(80, partial(system.engine.resume, system.run(id), 1.0))
         async with client.workflows.watch(ids, poll=QUICK) as changes:
             async for change in changes:
-                if told[change.id][-1:] != [change.now]:
-                    told[change.id].append(change.now)
+                if events[change.id][-1:] != [change.now]:
+                    events[change.id].append(change.now)
         for id in ids:
-            assert is_subsequence(told[id], true[id])
-            assert told[id][-3:] == [Phase.PARKED, Phase.RUNNING, Phase.SUCCEEDED]
+            assert is_subsequence(events[id], true[id])
+            assert events[id][-3:] == [Phase.PARKED, Phase.RUNNING, Phase.SUCCEEDED]
 
     played(kind, story)
 
 
 @opencasts
 def test_every_transition_of_every_operation_is_reported_with_its_time(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
+    async def story(system: System, client: Any) -> None:
         quick, skipped = Step("quick", 0.5), Step("skipped", 0.0, StepResult.SKIPPED)
-        many = place.define("many", quick, skipped, Step("slow", 20), quick, Step("end", 3))
-        ids = [place.start(many) for _ in range(30)]
-        told = defaultdict[int, list[Any]](list)
+        many = system.define("many", quick, skipped, Step("slow", 20), quick, Step("end", 3))
+        ids = [system.start(many) for _ in range(30)]
+        events = defaultdict[int, list[Any]](list)
         async with client.workflows.watch(ids, poll=QUICK, operations=True) as changes:
             async for change in changes:
-                told[change.id] += change.operations
+                events[change.id] += change.operations
         for id in ids:
-            for place_, step in enumerate(place.run(id).steps):
-                chain = [operation for operation in told[id] if operation.position == place_]
+            for place_, step in enumerate(system.run(id).steps):
+                chain = [operation for operation in events[id] if operation.position == place_]
                 assert [one.was for one in chain] == [None, *(one.now for one in chain)][:-1]
                 assert {one.operation for one in chain} == {step.step.name}
                 if step.status is Status.SUCCEEDED:
@@ -350,8 +350,8 @@ def test_every_transition_of_every_operation_is_reported_with_its_time(kind: str
 
 @opencasts
 def test_the_record_of_an_end_holds_its_operations(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(30, 5.0, 5.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(30, 5.0, 5.0)
         async with client.workflows.watch(ids, poll=QUICK) as changes:
             ended = [change.workflow async for change in changes if change.now.final]
         assert all(len(workflow.operations) == 2 for workflow in ended)
@@ -362,81 +362,81 @@ def test_the_record_of_an_end_holds_its_operations(kind: str) -> None:
 
 @where_lists_are
 def test_a_workflow_that_leaves_the_list_gets_a_get_before_its_end_is_reported(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(30, 5.0, 20.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(30, 5.0, 20.0)
         async with client.workflows.watch(ids, poll=QUICK) as changes:
             async for change in changes:
                 if change.now.final:
-                    assert any(one.path.endswith(f"/{change.id}") for one in place.asked())
-        gets = [one for one in place.asked() if one.path.endswith(f"/{ids[0]}")]
+                    assert any(one.path.endswith(f"/{change.id}") for one in system.asked())
+        gets = [one for one in system.asked() if one.path.endswith(f"/{ids[0]}")]
         assert len(gets) <= 3
 
     played(kind, story)
 
 
 def test_a_list_that_is_ten_seconds_late_gives_no_event_backwards_or_twice() -> None:
-    async def story(place: System, client: Any) -> None:
-        true, told = noted(place), defaultdict[int, list[Phase]](list)
-        ids = place.starts(60, *[4.0] * 20)
+    async def story(system: System, client: Any) -> None:
+        true, events = noted(system), defaultdict[int, list[Phase]](list)
+        ids = system.starts(60, *[4.0] * 20)
 
-        def each(deed: Callable[[Any], None], some: list[int]) -> None:
-            for run in map(place.run, some):
+        def each(action: Callable[[Any], None], some: list[int]) -> None:
+            for run in map(system.run, some):
                 if run.active:
-                    deed(run)
+                    action(run)
 
         for n in range(15):
-            later(8 + 4 * n, partial(each, place.engine.pause, ids[n::7]))
+            later(8 + 4 * n, partial(each, system.engine.pause, ids[n::7]))
             later(9 + 4 * n, partial(each, lambda run: client.workflows.wake(run.id), ids[n::7]))
-            later(10 + 4 * n, partial(each, place.engine.resume, ids[n::7]))
+            later(10 + 4 * n, partial(each, system.engine.resume, ids[n::7]))
         async with client.workflows.watch(ids, poll=QUICK) as changes:
             async for change in changes:
-                told[change.id].append(change.now)
-        assert all(is_subsequence(told[id], true[id]) for id in ids)
-        assert sum(phases.count(Phase.PARKED) for phases in told.values()) > 30
+                events[change.id].append(change.now)
+        assert all(is_subsequence(events[id], true[id]) for id in ids)
+        assert sum(phases.count(Phase.PARKED) for phases in events.values()) > 30
 
     played("11", story)
 
 
 @where_lists_are
 def test_a_filter_is_watched_with_workflows_that_appear_later(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        true, told = noted(place), defaultdict[int, list[Phase]](list)
-        slow = place.define("slow", Step("a", 60))
-        ids = [place.start(slow) for _ in range(3)]
+    async def story(system: System, client: Any) -> None:
+        true, events = noted(system), defaultdict[int, list[Phase]](list)
+        slow = system.define("slow", Step("a", 60))
+        ids = [system.start(slow) for _ in range(3)]
         for second in (20, 40, 60):
-            later(second, lambda: ids.append(place.start(slow)))
+            later(second, lambda: ids.append(system.start(slow)))
         asked = {"context": slow} if kind == "preservica" else {"definition_id": slow}
         async with client.workflows.watch(**asked, poll=QUICK) as changes:
-            while sum(phases[-1].final for phases in told.values()) < 6:
+            while sum(phases[-1].final for phases in events.values()) < 6:
                 change = await anext(changes)
-                told[change.id].append(change.now)
-        assert set(told) == set(ids)
-        assert all(is_subsequence(told[id], true[id]) for id in ids)
+                events[change.id].append(change.now)
+        assert set(events) == set(ids)
+        assert all(is_subsequence(events[id], true[id]) for id in ids)
 
     played(kind, story)
 
 
 @where_lists_are
 def test_ends_can_be_watched_too_and_each_is_reported_once(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        bad = place.define("bad", Step("a", 5, StepResult.FAILED))
-        ids = [place.start(bad) for _ in range(3)]
-        later(60, lambda: ids.append(place.start(bad)))
-        told: list[tuple[int, Phase]] = []
+    async def story(system: System, client: Any) -> None:
+        bad = system.define("bad", Step("a", 5, StepResult.FAILED))
+        ids = [system.start(bad) for _ in range(3)]
+        later(60, lambda: ids.append(system.start(bad)))
+        events: list[tuple[int, Phase]] = []
         with anyio.move_on_after(300):
             asked = {"state": "Failed", "context": bad} if kind == "preservica" else {"state": "failed"}
             async with client.workflows.watch(**asked, poll=QUICK) as changes:
                 while True:
                     change = await anext(changes)
-                    told.append((change.id, change.now))
-        assert sorted(told) == [(id, Phase.FAILED) for id in ids]
+                    events.append((change.id, change.now))
+        assert sorted(events) == [(id, Phase.FAILED) for id in ids]
 
     played(kind, story)
 
 
 @where_they_are_not
 def test_a_filter_cannot_be_watched_without_a_list(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
+    async def story(system: System, client: Any) -> None:
         with pytest.raises(ListingNotSupported, match="removed it in 12") as caught:
             async with client.workflows.watch(state="running") as changes:
                 await anext(changes)
@@ -447,7 +447,7 @@ def test_a_filter_cannot_be_watched_without_a_list(kind: str) -> None:
 
 @everywhere
 def test_a_watch_takes_ids_or_a_filter_and_not_both(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
+    async def story(system: System, client: Any) -> None:
         for given in ({}, {"workflow_ids": [1], "state": "Active" if kind == "preservica" else "running"}):
             with pytest.raises(InvalidArgument, match="workflow_ids"):
                 client.workflows.watch(**given)
@@ -468,8 +468,8 @@ def test_a_watch_takes_ids_or_a_filter_and_not_both(kind: str) -> None:
 
 @everywhere
 def test_a_wake_brings_the_end_sooner(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        (id,) = place.starts(1, 30.0)
+    async def story(system: System, client: Any) -> None:
+        (id,) = system.starts(1, 30.0)
         later(35, lambda: client.workflows.wake(id))
         await client.workflows.wait(id, poll=Poll(interval=200, ceiling=200))
         assert now() < 36
@@ -479,8 +479,8 @@ def test_a_wake_brings_the_end_sooner(kind: str) -> None:
 
 @everywhere
 def test_a_wake_of_a_running_workflow_changes_nothing(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(30, 60.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(30, 60.0)
         for second in range(1, 60, 2):
             later(second, lambda: [client.workflows.wake(id) for id in ids])
         outcomes = await client.workflows.wait_all(ids, poll=QUICK)
@@ -529,18 +529,18 @@ def test_a_busy_server_gets_fewer_requests_from_the_client(kind: str) -> None:
 
 @everywhere
 def test_a_stalled_step_is_reported_once_and_an_end_can_be_estimated(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        usual = place.define("usual", Step("a", 20), Step("b", 30))
-        ids = [place.start(usual) for _ in range(20)]
-        slow = place.start(usual)
-        place.run(slow).steps[1].step = Step("b", 600)
-        told, foreseen = [], []
+    async def story(system: System, client: Any) -> None:
+        usual = system.define("usual", Step("a", 20), Step("b", 30))
+        ids = [system.start(usual) for _ in range(20)]
+        slow = system.start(usual)
+        system.run(slow).steps[1].step = Step("b", 600)
+        events, foreseen = [], []
         async with client.workflows.watch([*ids, slow], poll=QUICK, stalled_after=3) as changes:
             async for event in changes:
                 if isinstance(event, Stalled):
-                    told.append((event.id, event.workflow.step, event.seconds > 80, round(event.usual or 0, -1)))
+                    events.append((event.id, event.workflow.step, event.seconds > 80, round(event.usual or 0, -1)))
                 foreseen.append(changes.eta(slow))
-        assert told == [(slow, "b", True, 30)]
+        assert events == [(slow, "b", True, 30)]
         assert foreseen[0] is None
 
     played(kind, story)
@@ -548,8 +548,8 @@ def test_a_stalled_step_is_reported_once_and_an_end_can_be_estimated(kind: str) 
 
 @everywhere
 def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None:
-    async def story(place: System, client: Any) -> None:
-        ids = place.starts(60, 20.0, 60.0)
+    async def story(system: System, client: Any) -> None:
+        ids = system.starts(60, 20.0, 60.0)
 
         async def visit(n: int) -> None:
             await anyio.sleep(n % 50)
@@ -571,8 +571,8 @@ def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None
 
 
 def test_changes_are_frozen_records() -> None:
-    async def story(place: System, client: Any) -> None:
-        (id,) = place.starts(1, 5.0)
+    async def story(system: System, client: Any) -> None:
+        (id,) = system.starts(1, 5.0)
         async with client.workflows.watch([id], poll=QUICK) as changes:
             first = await anext(changes)
         assert isinstance(first, Change)
@@ -584,7 +584,7 @@ def test_changes_are_frozen_records() -> None:
 
 
 def test_an_error_of_a_wait_is_of_this_library() -> None:
-    async def story(place: System, client: Any) -> None:
+    async def story(system: System, client: Any) -> None:
         with pytest.raises(WorkflowAsyncError):
             await client.workflows.wait(999_999, poll=QUICK)
 

@@ -12,7 +12,7 @@ import pytest
 from tests.behaviour.test_wait_and_watch import noted
 from tests.conftest import See
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import Record, Server, poller, running
+from tests.support.monitored_server import Record, Server, new_poller, running
 from tests.support.monitored_system import SYSTEMS as STATIONS
 from tests.support.monitored_system import System, is_subsequence, new_system
 from tests.support.stub_clients import SYSTEMS, MockServer, running_clock, workflow
@@ -43,10 +43,10 @@ async def events_of(client: Any, ids: Any, **more: Any) -> list[tuple[float, Any
 @everywhere
 def test_a_deleted_workflow_has_vanished_once_and_not_before_two_minutes(kind: str, see: See) -> None:
     async def main() -> list[float]:
-        place = new_system(kind)
-        ids = place.starts(12, 250.0)
-        later(50, lambda: place.engine.remove(place.run(ids[3])))
-        async with place.client() as client:
+        system = new_system(kind)
+        ids = system.starts(12, 250.0)
+        later(50, lambda: system.engine.remove(system.run(ids[3])))
+        async with system.client() as client:
             events = await events_of(client, ids)
         ends = Counter(event.id for _, event in events if not isinstance(event, Change) or event.now.final)
         assert ends == Counter(ids)
@@ -69,12 +69,12 @@ def test_404s_count_only_in_a_row(between: Any, see: See) -> None:
     async def main() -> list[Any]:
         server = Server(workflows=running(7))
         after(server, [(10, NotFound(404)), (110, between), (113, NotFound(404)), (230, Record(7, Phase.SUCCEEDED))], 7)
-        async with watch(poller(server), 7) as changes:
+        async with watch(new_poller(server), 7) as changes:
             return [event async for event in changes]
 
-    told = virtual.run(main())
-    assert isinstance(told[-1], Vanished) == isinstance(between, NotFound)
-    assert len(told) == 2
+    events = virtual.run(main())
+    assert isinstance(events[-1], Vanished) == isinstance(between, NotFound)
+    assert len(events) == 2
     see("100 s of 404, one answer, 117 s of 404: not Vanished")
 
 
@@ -83,7 +83,7 @@ def test_two_404s_far_apart_are_not_enough() -> None:
     async def main() -> list[Any]:
         server = Server(workflows=running(7))
         after(server, [(100, NotFound(404)), (900, Record(7, Phase.SUCCEEDED))], 7)
-        async with watch(poller(server), 7, poll=Poll(interval=350, backoff=1, ceiling=350, jitter=0)) as changes:
+        async with watch(new_poller(server), 7, poll=Poll(interval=350, backoff=1, ceiling=350, jitter=0)) as changes:
             return [event async for event in changes]
 
     assert virtual.run(main())[-1].now is Phase.SUCCEEDED
@@ -93,10 +93,10 @@ def test_two_404s_far_apart_are_not_enough() -> None:
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_404_that_passes_gives_no_event(system: str, see: See) -> None:
     async def main() -> list[Any]:
-        clock, looks = running_clock(), iter(range(1000))
+        clock, checks = running_clock(), iter(range(1000))
 
         def answer(_: httpx.Request) -> httpx.Response:
-            if next(looks) in {3, 4, 9}:
+            if next(checks) in {3, 4, 9}:
                 return httpx.Response(404)
             return httpx.Response(200, content=workflow(system, 7, "running" if clock.now() < 60 else "succeeded"))
 
@@ -124,21 +124,21 @@ async def restart(place: System, ids: list[int]) -> None:
     place.system.faults = Faults()
 
 
-def restore(place: System, run: FakeWorkflow, old: FakeWorkflow) -> None:
+def restore(system: System, run: FakeWorkflow, old: FakeWorkflow) -> None:
     run.status, run.steps, run.finished, run.changed = old.status, old.steps, old.finished, old.changed
-    place.engine._schedule(run, place.engine.clock() + 50)
-    place.engine._notify(run)
+    system.engine._schedule(run, system.engine.clock() + 50)
+    system.engine._notify(run)
 
 
 @pytest.mark.row(51)
 @everywhere
 def test_a_restart_loses_and_repeats_nothing(kind: str, see: See) -> None:
     async def main() -> None:
-        place = new_system(kind)
-        true = noted(place)
-        ids = place.starts(40, 90.0, 200.0)
-        async with place.client() as client, anyio.create_task_group() as group:
-            group.start_soon(restart, place, ids)
+        system = new_system(kind)
+        true = noted(system)
+        ids = system.starts(40, 90.0, 200.0)
+        async with system.client() as client, anyio.create_task_group() as group:
+            group.start_soon(restart, system, ids)
             events = [event for _, event in await events_of(client, ids, poll=Poll(interval=5, outage=900))]
         assert max(Counter(event.key for event in events if event.now.final).values()) == 1
         for id in ids:
@@ -155,16 +155,16 @@ def test_a_restart_loses_and_repeats_nothing(kind: str, see: See) -> None:
 @everywhere
 def test_after_a_restart_checks_are_as_frequent_as_before(kind: str, see: See) -> None:
     async def main() -> tuple[int, int]:
-        place = new_system(kind)
-        ids = place.starts(5, 10_000.0)
-        async with place.client() as client:
+        system = new_system(kind)
+        ids = system.starts(5, 10_000.0)
+        async with system.client() as client:
             watching = asyncio.create_task(events_of(client, ids, poll=Poll(interval=2, ceiling=10, outage=900)))
             found = []
             for seconds in (100, 100, 200, 100):
-                since = len(place.asked())
+                since = len(system.asked())
                 await anyio.sleep(seconds)
-                found.append(len(place.asked(since)))
-                place.wire.down = len(found) == 2
+                found.append(len(system.asked(since)))
+                system.wire.down = len(found) == 2
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         return found[1], found[3]

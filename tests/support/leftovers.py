@@ -20,9 +20,9 @@ def timers() -> list[Any]:
     return [timer for timer in theirs if timer._callback.__module__.startswith(("asyncio", "anyio", "workflow_async"))]
 
 
-def assert_all_gone(loop: Poller[Any], server: Server) -> None:
+def assert_all_gone(poller: Poller[Any], server: Server) -> None:
     """No watcher, no task, no timer, no request."""
-    assert_nothing_left(loop, server)
+    assert_nothing_left(poller, server)
     assert timers() == []
 
 

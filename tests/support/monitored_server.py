@@ -183,7 +183,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def poller(server: Server) -> Poller[Any]:
+def new_poller(server: Server) -> Poller[Any]:
     """The poll loop of a client of it, without jitter."""
     return Poller(server, Clock(now=_now, sleep=anyio.sleep, jitter=lambda: 0.5, wall=_now))
 

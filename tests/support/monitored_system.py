@@ -138,8 +138,8 @@ class System:
         """How many pages of the list, glances at events and gets it has served."""
         paths = [(one.path, one.query) for one in self.asked(since)]
         pages = sum(path in {"/api/workflows", "/sdb/rest/workflow/instances"} for path, _ in paths)
-        glances = sum(path == "/api/events" for path, _ in paths)
-        return pages, glances, len(paths) - pages - glances
+        bulk_checks = sum(path == "/api/events" for path, _ in paths)
+        return pages, bulk_checks, len(paths) - pages - bulk_checks
 
 
 def new_system(kind: str, seed: int = 0) -> System:
@@ -152,7 +152,7 @@ def new_system(kind: str, seed: int = 0) -> System:
     return System(kind, system, Wire(system.app), clock)
 
 
-def is_subsequence(told: Sequence[object], true: Sequence[object]) -> bool:
+def is_subsequence(events: Sequence[object], true: Sequence[object]) -> bool:
     """Whether all that was told happened, in this order."""
     rest = iter(true)
-    return all(one in rest for one in told)
+    return all(one in rest for one in events)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import virtual_time as virtual
 from tests.support.leftovers import assert_all_gone
-from tests.support.monitored_server import Server, poller, running
+from tests.support.monitored_server import Server, new_poller, running
 from tests.unit.monitor.test_poller import STEADY, later
 from workflow_async import Phase
 from workflow_async.errors import (
@@ -24,39 +24,39 @@ from workflow_async.monitor.waits import WaitOptions
 def test_as_completed_continues_after_a_step_that_was_cancelled() -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(10)))
-        loop = poller(server)
+        poller = new_poller(server)
         for id in range(10):
             later(40.0 + 25.0 * id, partial(server.set_phase, Phase.SUCCEEDED, id))
-        outcomes, told, given_up = OutcomeStream(loop, WaitOptions(poll=STEADY), range(10)), [], 0
+        outcomes, events, given_up = OutcomeStream(poller, WaitOptions(poll=STEADY), range(10)), [], 0
         while True:
             try:
                 async with asyncio.timeout(15):
-                    told.append((await anext(outcomes)).id)
+                    events.append((await anext(outcomes)).id)
             except TimeoutError:
                 given_up += 1
             except StopAsyncIteration:
                 break
-        assert told == [*range(10)]
+        assert events == [*range(10)]
         assert given_up > 10
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
 
 async def each(outcomes: AsyncIterator[Any], k: int) -> list[int]:
     """The ids of all outcomes, each step cancelled at its k-th turn of the loop and then repeated."""
-    told = []
+    events = []
     while True:
         step = asyncio.ensure_future(anext(outcomes))
         for _ in range(k):
             await asyncio.sleep(0)
         step.cancel()
         try:
-            told.append((await step).id)
+            events.append((await step).id)
         except asyncio.CancelledError:
             await asyncio.sleep(0.1)
         except StopAsyncIteration:
-            return told
+            return events
 
 
 @pytest.mark.parametrize("deadline", [None, 6.0])
@@ -64,12 +64,12 @@ async def each(outcomes: AsyncIterator[Any], k: int) -> list[int]:
 def test_wherever_a_step_of_as_completed_is_cancelled_each_outcome_comes_once(k: int, deadline: float | None) -> None:
     async def main() -> None:
         server = Server(seconds=0.5, workflows=running(*range(10)))
-        loop = poller(server)
+        poller = new_poller(server)
         for id in range(10):
             later(1.0 + id, partial(server.set_phase, Phase.SUCCEEDED, id))
-        told = await each(OutcomeStream(loop, WaitOptions(poll=STEADY, timeout=deadline), range(10)), k + 1)
-        assert sorted(told) == [*range(10)]
-        assert_all_gone(loop, server)
+        events = await each(OutcomeStream(poller, WaitOptions(poll=STEADY, timeout=deadline), range(10)), k + 1)
+        assert sorted(events) == [*range(10)]
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -77,14 +77,14 @@ def test_wherever_a_step_of_as_completed_is_cancelled_each_outcome_comes_once(k:
 def test_as_completed_that_nothing_refers_to_stops_watching() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
-        loop = poller(server)
+        poller = new_poller(server)
         later(5, lambda: server.set_phase(Phase.SUCCEEDED, 1))
-        async for outcome in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2]):
+        async for outcome in OutcomeStream(poller, WaitOptions(poll=STEADY), [1, 2]):
             assert outcome.id == 1
             break
         gc.collect()
         await asyncio.sleep(0.1)
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -92,10 +92,10 @@ def test_as_completed_that_nothing_refers_to_stops_watching() -> None:
 def test_as_completed_whose_task_was_cancelled_stops_watching_though_the_task_is_kept() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
-        loop = poller(server)
+        poller = new_poller(server)
 
         async def completes() -> None:
-            async for _ in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2]):
+            async for _ in OutcomeStream(poller, WaitOptions(poll=STEADY), [1, 2]):
                 pass
 
         kept = asyncio.create_task(completes())
@@ -103,7 +103,7 @@ def test_as_completed_whose_task_was_cancelled_stops_watching_though_the_task_is
         await asyncio.wait([kept])
         await asyncio.sleep(0.1)
         assert kept.cancelled()
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -111,15 +111,15 @@ def test_as_completed_whose_task_was_cancelled_stops_watching_though_the_task_is
 def test_as_completed_can_be_closed_before_during_and_after() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
-        loop = poller(server)
-        unused = OutcomeStream(loop, WaitOptions(poll=STEADY), [1])
+        poller = new_poller(server)
+        unused = OutcomeStream(poller, WaitOptions(poll=STEADY), [1])
         await unused.aclose()
         assert [outcome async for outcome in unused] == []
-        used = OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2])
+        used = OutcomeStream(poller, WaitOptions(poll=STEADY), [1, 2])
         with anyio.move_on_after(3):
             await anext(used)
         await used.aclose()
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
         assert [outcome async for outcome in used] == []
 
     virtual.run(main())
@@ -129,7 +129,7 @@ def test_as_completed_that_outlives_its_loop_is_dropped_silently() -> None:
     kept = []
 
     async def main() -> None:
-        kept.append(OutcomeStream(poller(Server(workflows=running(1))), WaitOptions(poll=STEADY), [1]))
+        kept.append(OutcomeStream(new_poller(Server(workflows=running(1))), WaitOptions(poll=STEADY), [1]))
         with anyio.move_on_after(3):
             await anext(kept[0])
 
@@ -140,9 +140,9 @@ def test_as_completed_that_outlives_its_loop_is_dropped_silently() -> None:
 
 def test_as_completed_raises_the_error_that_has_ended_it_at_every_step() -> None:
     async def main() -> None:
-        loop = poller(Server(workflows=running(1)))
-        outcomes = OutcomeStream(loop, WaitOptions(poll=STEADY), [1])
-        later(5, lambda: asyncio.ensure_future(loop.aclose()))
+        poller = new_poller(Server(workflows=running(1)))
+        outcomes = OutcomeStream(poller, WaitOptions(poll=STEADY), [1])
+        later(5, lambda: asyncio.ensure_future(poller.aclose()))
         for _ in range(3):
             with pytest.raises(ClientClosed):
                 await anext(outcomes)

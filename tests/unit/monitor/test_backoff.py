@@ -49,50 +49,50 @@ def test_a_delay_never_becomes_shorter_while_nothing_changes(poll: Poll, unchang
 
 
 def test_a_busy_server_is_polled_half_as_often_once_per_interval() -> None:
-    strain = LoadBackoff()
+    load = LoadBackoff()
     for _ in range(100):
-        strain.record_failure(now=10.0, interval=2.0)
-    assert strain.factor == 2
-    strain.record_failure(now=12.0, interval=2.0)
-    assert strain.factor == 4
+        load.record_failure(now=10.0, interval=2.0)
+    assert load.factor == 2
+    load.record_failure(now=12.0, interval=2.0)
+    assert load.factor == 4
 
 
 @given(st.lists(st.booleans()))
 def test_the_load_factor_stays_within_its_bounds(refused: list[bool]) -> None:
-    strain = LoadBackoff()
+    load = LoadBackoff()
     for now, no in enumerate(refused):
         if no:
-            strain.record_failure(float(now), 1.0)
+            load.record_failure(float(now), 1.0)
         else:
-            strain.record_response(float(now), 1.0)
-        assert 1 <= strain.factor <= MAX_BACKOFF
+            load.record_response(float(now), 1.0)
+        assert 1 <= load.factor <= MAX_BACKOFF
 
 
 def test_the_first_response_after_an_outage_resets_the_load_factor() -> None:
-    strain = LoadBackoff()
+    load = LoadBackoff()
     for now in range(OUTAGE_FAILURES):
-        strain.record_failure(float(now), 2.0)
-    assert strain.factor == MAX_BACKOFF
-    assert strain.record_response(1000.0, 2.0)
-    assert strain.factor == 1
+        load.record_failure(float(now), 2.0)
+    assert load.factor == MAX_BACKOFF
+    assert load.record_response(1000.0, 2.0)
+    assert load.factor == 1
 
 
 def test_a_response_between_failures_does_not_end_an_outage() -> None:
-    strain = LoadBackoff()
+    load = LoadBackoff()
     for now in range(2 * OUTAGE_FAILURES):
         if now % (OUTAGE_FAILURES - 1):
-            strain.record_failure(float(now), 2.0)
+            load.record_failure(float(now), 2.0)
         else:
-            assert not strain.record_response(float(now), 2.0)
-    assert strain.factor > 1
+            assert not load.record_response(float(now), 2.0)
+    assert load.factor > 1
 
 
 def test_a_slow_response_raises_the_load_factor_and_ends_the_row_of_failures() -> None:
-    strain = LoadBackoff()
-    strain.record_failure(0.0, 2.0)
-    assert not strain.record_response(9.0, 2.0, slowly=True)
-    assert strain.factor == 4
-    assert not strain.record_response(9.5, 2.0)
+    load = LoadBackoff()
+    load.record_failure(0.0, 2.0)
+    assert not load.record_response(9.0, 2.0, slowly=True)
+    assert load.factor == 4
+    assert not load.record_response(9.5, 2.0)
 
 
 # Which time counts

@@ -11,7 +11,7 @@ import pytest
 from attrs import define, evolve
 
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import SERVER_KEY, Detailed, Operation, Record, Server, poller, running
+from tests.support.monitored_server import SERVER_KEY, Detailed, Operation, Record, Server, new_poller, running
 from tests.unit.monitor.test_poller import STEADY, later, waiting, watch
 from workflow_async import Phase, Poll
 from workflow_async.errors import (
@@ -47,13 +47,13 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 def started(server: Server, ids: Any = MANY, **more: Any) -> tuple[Poller[Any], "asyncio.Task[list[Any]]"]:
     """A watch of many that runs, and all it is told."""
-    loop = poller(server)
+    poller = new_poller(server)
 
     async def reading() -> list[Any]:
-        async with watch(loop, *ids, **more) as changes:
+        async with watch(poller, *ids, **more) as changes:
             return [event async for event in changes]
 
-    return loop, asyncio.create_task(reading())
+    return poller, asyncio.create_task(reading())
 
 
 def gets(server: Server, since: float = 0.0) -> list[int]:
@@ -61,13 +61,13 @@ def gets(server: Server, since: float = 0.0) -> list[int]:
     return [id for at, id, _ in server.gets if at >= since]
 
 
-def phases(told: list[Any], id: int) -> list[Phase]:
-    return [event.now for event in told if event.id == id and isinstance(event, Change)]
+def phases(events: list[Any], id: int) -> list[Phase]:
+    return [event.now for event in events if event.id == id and isinstance(event, Change)]
 
 
-def ends(told: list[Any], ids: Iterable[int]) -> set[tuple[Phase, ...]]:
+def ends(events: list[Any], ids: Iterable[int]) -> set[tuple[Phase, ...]]:
     """What was told of each."""
-    return {tuple(phases(told, id)) for id in ids}
+    return {tuple(phases(events, id)) for id in ids}
 
 
 # The list
@@ -76,10 +76,10 @@ def ends(told: list[Any], ids: Iterable[int]) -> set[tuple[Phase, ...]]:
 def test_an_end_that_a_list_shows_by_an_absence_is_reported_from_a_get() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
-        _, told = started(server)
+        _, events = started(server)
         later(9, lambda: server.set_phase(Phase.FAILED, 7))
         later(30, lambda: server.set_phase(Phase.SUCCEEDED, *(set(MANY) - {7})))
-        assert phases(await told, 7) == [Phase.RUNNING, Phase.FAILED]
+        assert phases(await events, 7) == [Phase.RUNNING, Phase.FAILED]
         assert gets(server).count(7) == 1
 
     virtual.run(main())
@@ -88,13 +88,13 @@ def test_an_end_that_a_list_shows_by_an_absence_is_reported_from_a_get() -> None
 def test_a_workflow_that_a_list_omits_by_mistake_gives_no_event() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
-        _, told = started(server)
+        _, events = started(server)
         await anyio.sleep(5)
         server.listed = {id: Record(id) for id in MANY if id % 10}
         await anyio.sleep(5)
         server.listed = None
         later(30, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
-        assert ends(await told, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert ends(await events, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
 
@@ -102,15 +102,15 @@ def test_a_workflow_that_a_list_omits_by_mistake_gives_no_event() -> None:
 def test_a_list_that_lags_causes_no_event_backwards_nor_twice() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, list_lag=10.0, workflows=running(*MANY))
-        loop, told = started(server)
+        poller, events = started(server)
         await anyio.sleep(15)
         server.listed = dict(server.workflows)
         for n, phase in enumerate([Phase.PARKED, Phase.RUNNING, Phase.PARKED]):
-            later(n, partial(server.set_phase, phase, 7), partial(loop.wake, 7))
+            later(n, partial(server.set_phase, phase, 7), partial(poller.wake, 7))
         later(9, lambda: setattr(server, "listed", None))
         later(40, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         true = [Phase.RUNNING, Phase.PARKED, Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]
-        assert phases(await told, 7) == true
+        assert phases(await events, 7) == true
 
     virtual.run(main())
 
@@ -118,15 +118,15 @@ def test_a_list_that_lags_causes_no_event_backwards_nor_twice() -> None:
 def test_a_page_that_was_overtaken_by_a_get_is_not_believed() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
-        loop, told = started(server)
+        poller, events = started(server)
         await anyio.sleep(3)
         server.seconds = 4.0
         await anyio.sleep(2)  # the list has been asked for, and is slow
         server.seconds = 0.1
         server.set_phase(Phase.PARKED, 7)
-        loop.wake(7)
+        poller.wake(7)
         later(10, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
-        assert phases(await told, 7) == [Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]
+        assert phases(await events, 7) == [Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]
 
     virtual.run(main())
 
@@ -134,15 +134,15 @@ def test_a_page_that_was_overtaken_by_a_get_is_not_believed() -> None:
 def test_a_get_that_was_overtaken_by_the_list_is_sent_again() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
-        loop, told = started(server)
+        poller, events = started(server)
         await anyio.sleep(3)
         server.seconds = 5.0
-        loop.wake(7)  # it still runs as `a`, and the answer is slow
+        poller.wake(7)  # it still runs as `a`, and the answer is slow
         await anyio.sleep(0.1)
         server.seconds = 0.0
         server.set_phase(Phase.RUNNING, 7, step="b")
         later(30, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
-        steps = [event.workflow.step for event in await told if event.id == 7]
+        steps = [event.workflow.step for event in await events if event.id == 7]
         assert steps == [None, "b", "b"]
 
     virtual.run(main())
@@ -164,9 +164,9 @@ def test_a_get_that_was_overtaken_by_the_list_is_sent_again() -> None:
 def test_without_a_list_gets_are_sent(refusal: CallError) -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY), list_error=refusal)
-        _, told = started(server)
+        _, events = started(server)
         later(30, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
-        assert ends(await told, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert ends(await events, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert len(server.pages) <= 4
 
     virtual.run(main())
@@ -175,7 +175,7 @@ def test_without_a_list_gets_are_sent(refusal: CallError) -> None:
 def test_a_list_that_fails_for_a_while_is_requested_again_later() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY), list_error=Forbidden(403))
-        _, told = started(server, poll=Poll(interval=20, backoff=1, ceiling=20, jitter=0))
+        _, events = started(server, poll=Poll(interval=20, backoff=1, ceiling=20, jitter=0))
         await anyio.sleep(100)
         server.list_error = None
         await anyio.sleep(220)
@@ -183,7 +183,7 @@ def test_a_list_that_fails_for_a_while_is_requested_again_later() -> None:
         before = len(server.gets)
         await anyio.sleep(60)
         assert len(server.gets) == before
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -191,11 +191,11 @@ def test_a_list_that_fails_for_a_while_is_requested_again_later() -> None:
 def test_in_an_outage_every_workflow_gets_the_outcome_polling_failed() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
-        _, told = started(server)
+        _, events = started(server)
         await anyio.sleep(10)
         server.list_error = ConnectFailed("refused")
         server.workflows = {id: ConnectFailed("refused") for id in MANY}
-        assert sum(isinstance(event, PollingFailed) for event in await told) == len(MANY)
+        assert sum(isinstance(event, PollingFailed) for event in await events) == len(MANY)
         assert 310 <= asyncio.get_running_loop().time() <= 420
 
     virtual.run(main())
@@ -204,18 +204,18 @@ def test_in_an_outage_every_workflow_gets_the_outcome_polling_failed() -> None:
 def test_a_workflow_that_a_list_shows_again_has_no_failures() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
-        loop, told = started(server)
+        poller, events = started(server)
         await anyio.sleep(5)
         for _ in range(4):
             server.workflows[7] = ServerError(503)
             server.listed = running(*MANY)
-            loop.wake(7)
+            poller.wake(7)
             await anyio.sleep(400)
             server.listed = None
             server.put(Record(7))
             await anyio.sleep(20)
-        assert not loop.engine.tracker.is_done(7)
-        told.cancel()
+        assert not poller.engine.tracker.is_done(7)
+        events.cancel()
 
     virtual.run(main())
 
@@ -223,13 +223,13 @@ def test_a_workflow_that_a_list_shows_again_has_no_failures() -> None:
 def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
-        loop, told = started(server, FEW, poll=evolve(STEADY, outage=1.0))
+        poller, events = started(server, FEW, poll=evolve(STEADY, outage=1.0))
         await anyio.sleep(10)
         server.list_error = ServerError(500)
         await anyio.sleep(100)
-        assert not any(sight.failures or sight.over for sight in loop.engine.observations.values())
+        assert not any(observation.failures or observation.over for observation in poller.engine.observations.values())
         server.set_phase(Phase.SUCCEEDED, *FEW)
-        assert ends(await told, FEW) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert ends(await events, FEW) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
 
@@ -237,13 +237,13 @@ def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
 def test_a_workflow_that_cannot_be_read_ends_alone_although_the_list_fails_too() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
-        _, told = started(server, FEW, poll=Poll())
+        _, events = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
         first = next(iter(set(FEW)))
         server.list_error, server.workflows[first] = ServerError(500), ServerError(500)
         later(1000, lambda: server.set_phase(Phase.SUCCEEDED, *(set(FEW) - {first})))
-        assert [event.id for event in await told if isinstance(event, PollingFailed)] == [first]
-        assert ends(told.result(), set(FEW) - {first}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert [event.id for event in await events if isinstance(event, PollingFailed)] == [first]
+        assert ends(events.result(), set(FEW) - {first}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
 
@@ -251,7 +251,7 @@ def test_a_workflow_that_cannot_be_read_ends_alone_although_the_list_fails_too()
 def test_a_disabled_list_is_read_again_later() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
-        _, told = started(server, FEW, poll=Poll())
+        _, events = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
         server.list_error = ServerError(500)
         await anyio.sleep(100)
@@ -261,7 +261,7 @@ def test_a_disabled_list_is_read_again_later() -> None:
         before = len(server.gets)
         await anyio.sleep(100)
         assert len(server.gets) == before
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -269,14 +269,14 @@ def test_a_disabled_list_is_read_again_later() -> None:
 def test_a_list_that_was_read_once_is_not_taken_for_unsupported() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
-        _, told = started(server, FEW, poll=Poll())
+        _, events = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
         server.list_error = ListingNotSupported("404")
         await anyio.sleep(60)
         server.list_error, pages = None, len(server.pages)
         await anyio.sleep(DISABLED_FOR + 60)
         assert len(server.pages) > pages
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -288,10 +288,10 @@ def test_a_list_that_was_inconsistent_once_is_not_given_up(listed: set[int], beg
         server = Server(supports_listing=True, workflows=running(*range(500)))
         later(begin - 1, lambda: setattr(server, "listed", running(*listed)))
         later(begin + 8, lambda: setattr(server, "listed", None))
-        _, told = started(server, range(500))
+        _, events = started(server, range(500))
         await anyio.sleep(300)
         server.set_phase(Phase.SUCCEEDED, *range(500))
-        assert ends(await told, range(500)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert ends(await events, range(500)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert len(server.gets) <= 500 * 9
         assert not gets(server, begin + 40)[500:]
 
@@ -315,7 +315,7 @@ def with_retry_after(error: CallError, seconds: float) -> CallError:
 def test_a_pause_that_the_server_asks_for_holds_for_all_requests_of_the_client() -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(1000)), seconds=0.01)
-        _, told = started(server, range(1000), poll=Poll(interval=2, outage=300))
+        _, events = started(server, range(1000), poll=Poll(interval=2, outage=300))
         await anyio.sleep(20)
         everything(server, with_retry_after(RateLimited(429), 60.0))
         await anyio.sleep(120)
@@ -324,7 +324,7 @@ def test_a_pause_that_the_server_asks_for_holds_for_all_requests_of_the_client()
         assert not [at for at in asked if asked[0] + 0.1 < at < asked[0] + 60]
         everything(server, None)
         later(90, lambda: server.set_phase(Phase.SUCCEEDED, *range(1000)))
-        assert ends(await told, range(1000)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert ends(await events, range(1000)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
 
@@ -337,14 +337,14 @@ KINDS_OF_CHECKS: list[dict[str, Any]] = [{}, {"supports_listing": True}, {"suppo
 def test_an_announced_pause_does_not_count_as_an_outage(kind: dict[str, Any], busy: CallError) -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(40)), **kind)
-        _, told = started(server, range(40), poll=Poll())
+        _, events = started(server, range(40), poll=Poll())
         await anyio.sleep(20)
         everything(server, with_retry_after(busy, 3600.0))
         await anyio.sleep(3 * 3600)
         asked = server.requests
         everything(server, None)
         server.set_phase(Phase.SUCCEEDED, *range(40))
-        assert ends(await told, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert ends(await events, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert asked <= 250
 
     virtual.run(main())
@@ -354,10 +354,10 @@ def test_an_announced_pause_does_not_count_as_an_outage(kind: dict[str, Any], bu
 def test_a_server_that_asks_for_one_pause_after_the_other_is_given_up_after_a_day(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(4)), **kind)
-        _, told = started(server, range(4), poll=Poll())
+        _, events = started(server, range(4), poll=Poll())
         await anyio.sleep(20)
         everything(server, with_retry_after(RateLimited(429), 600.0))
-        assert sum(isinstance(event, PollingFailed) for event in await told) == 4
+        assert sum(isinstance(event, PollingFailed) for event in await events) == 4
         assert 86_400 <= asyncio.get_running_loop().time() <= 86_400 + 2 * 3600
 
     virtual.run(main())
@@ -366,7 +366,7 @@ def test_a_server_that_asks_for_one_pause_after_the_other_is_given_up_after_a_da
 def test_a_later_and_shorter_announcement_does_not_end_a_pause() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2), seconds=0.5)
-        _, told = started(server, (1, 2))
+        _, events = started(server, (1, 2))
         await anyio.sleep(10.2)
         server.workflows = {1: with_retry_after(RateLimited(429), 100.0), 2: with_retry_after(RateLimited(429), 1.0)}
         await anyio.sleep(5)
@@ -374,7 +374,7 @@ def test_a_later_and_shorter_announcement_does_not_end_a_pause() -> None:
         before = len(server.gets)
         await anyio.sleep(80)
         assert len(server.gets) == before
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -382,9 +382,9 @@ def test_a_later_and_shorter_announcement_does_not_end_a_pause() -> None:
 def test_a_deadline_does_not_wait_for_the_end_of_a_pause() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
-        loop = poller(server)
-        others = asyncio.create_task(waiting(loop, 1))
-        late = asyncio.create_task(waiting(loop, 2, timeout=30))
+        poller = new_poller(server)
+        others = asyncio.create_task(waiting(poller, 1))
+        late = asyncio.create_task(waiting(poller, 2, timeout=30))
         await anyio.sleep(10)
         server.workflows[1] = with_retry_after(RateLimited(429), 600.0)
         with pytest.raises(WaitTimeout):
@@ -398,13 +398,13 @@ def test_a_deadline_does_not_wait_for_the_end_of_a_pause() -> None:
 def test_a_workflow_that_is_watched_during_a_pause_is_checked_after_it() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
-        loop = poller(server)
-        first = asyncio.create_task(waiting(loop, 1))
+        poller = new_poller(server)
+        first = asyncio.create_task(waiting(poller, 1))
         await anyio.sleep(5)
         server.workflows[1] = with_retry_after(ServerError(503), 60.0)
         await anyio.sleep(5)
-        second = asyncio.create_task(waiting(loop, 2))
-        loop.wake(1)
+        second = asyncio.create_task(waiting(poller, 2))
+        poller.wake(1)
         server.put(Record(1, Phase.SUCCEEDED), Record(2, Phase.SUCCEEDED))
         await asyncio.gather(first, second)
         assert [round(at) for at, id, _ in server.gets if id == 2] == [66]
@@ -435,7 +435,7 @@ def jump(seconds: float) -> None:
 def test_a_jump_of_the_clock_is_no_outage(kind: dict[str, Any], failure: CallError, took: float) -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(20)), seconds=took, **kind)
-        _, told = started(server, range(20), poll=evolve(STEADY, outage=300.0))
+        _, events = started(server, range(20), poll=evolve(STEADY, outage=300.0))
         await anyio.sleep(20)
         everything(server, failure)
         later(6, lambda: jump(2 * 3600))
@@ -443,7 +443,7 @@ def test_a_jump_of_the_clock_is_no_outage(kind: dict[str, Any], failure: CallErr
         await anyio.sleep(8)
         everything(server, None)
         later(30, lambda: server.set_phase(Phase.SUCCEEDED, *range(20)))
-        assert ends(await told, range(20)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert ends(await events, range(20)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
 
@@ -451,8 +451,8 @@ def test_a_jump_of_the_clock_is_no_outage(kind: dict[str, Any], failure: CallErr
 def test_jumps_within_an_outage_do_not_add_to_it() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
-        loop = poller(server)
-        waits = asyncio.create_task(waiting(loop, 7, poll=evolve(STEADY, outage=100.0)))
+        poller = new_poller(server)
+        waits = asyncio.create_task(waiting(poller, 7, poll=evolve(STEADY, outage=100.0)))
         await anyio.sleep(5)
         server.workflows[7] = ConnectFailed("no route")
         for second in (10, 20, 30, 40):
@@ -472,7 +472,7 @@ def test_a_list_that_asks_for_a_pause_gets_one() -> None:
         busy = RateLimited(429)
         busy.retry_after = 100.0
         server = Server(supports_listing=True, workflows=running(*MANY))
-        _, told = started(server)
+        _, events = started(server)
         await anyio.sleep(5)
         server.list_error, before = busy, max(server.pages)
         await anyio.sleep(3)
@@ -482,7 +482,7 @@ def test_a_list_that_asks_for_a_pause_gets_one() -> None:
         after = min(at for at in server.pages if at > refused)
         assert (refused > before, after >= refused + 100) == (True, True)
         assert not server.gets
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -490,7 +490,7 @@ def test_a_list_that_asks_for_a_pause_gets_one() -> None:
 def test_delays_grow_while_the_server_is_busy_and_shrink_again_after_it() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2, 3))
-        _, told = started(server, (1, 2, 3))
+        _, events = started(server, (1, 2, 3))
         await anyio.sleep(20)
         calm = len(gets(server))
         server.workflows[1] = ServerError(503)
@@ -501,7 +501,7 @@ def test_delays_grow_while_the_server_is_busy_and_shrink_again_after_it() -> Non
         assert calm == pytest.approx(3 * 11, abs=3)
         assert busy.count(3) < 0.5 * 50
         assert len(gets(server, 400)) == pytest.approx(3 * 10, abs=3)
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -509,10 +509,10 @@ def test_delays_grow_while_the_server_is_busy_and_shrink_again_after_it() -> Non
 def test_a_slow_server_counts_as_busy() -> None:
     async def main() -> None:
         server = Server(seconds=10.0, workflows=running(1))
-        _, told = started(server, (1,))
+        _, events = started(server, (1,))
         await anyio.sleep(600)
         assert len(server.gets) < 600 / 12 / 2
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -520,8 +520,8 @@ def test_a_slow_server_counts_as_busy() -> None:
 def test_in_an_outage_checks_become_rarer_and_after_it_frequent_again() -> None:
     async def main() -> None:
         server = Server(workflows=running(1))
-        loop = poller(server)
-        waits = asyncio.create_task(waiting(loop, 1, poll=Poll(jitter=0, outage=1000)))
+        poller = new_poller(server)
+        waits = asyncio.create_task(waiting(poller, 1, poll=Poll(jitter=0, outage=1000)))
         await anyio.sleep(0.1)
         server.workflows[1] = ConnectFailed("refused")
         await anyio.sleep(200)
@@ -544,10 +544,10 @@ def test_in_an_outage_checks_become_rarer_and_after_it_frequent_again() -> None:
 def test_a_change_that_a_bulk_check_shows_is_reported_from_a_get() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*MANY))
-        _, told = started(server)
+        _, events = started(server)
         later(9, lambda: server.set_phase(Phase.FAILED, 7))
         later(30, lambda: server.set_phase(Phase.SUCCEEDED, *(set(MANY) - {7})))
-        assert phases(await told, 7) == [Phase.RUNNING, Phase.FAILED]
+        assert phases(await events, 7) == [Phase.RUNNING, Phase.FAILED]
         assert len(server.gets) < len(MANY) * 5
         assert len(server.bulk_checks) > 30
 
@@ -557,11 +557,11 @@ def test_a_change_that_a_bulk_check_shows_is_reported_from_a_get() -> None:
 def test_every_tenth_get_detects_an_index_that_is_wrong() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*MANY), stale={7})
-        _, told = started(server)
+        _, events = started(server)
         await anyio.sleep(8)
         server.set_phase(Phase.SUCCEEDED, 7)
         await anyio.sleep(10 * 2.5)
-        told.cancel()
+        events.cancel()
         assert [id for id in gets(server, 8.1) if id == 7]
 
     virtual.run(main())
@@ -571,9 +571,9 @@ def test_every_tenth_get_detects_an_index_that_is_wrong() -> None:
 def test_a_server_that_refuses_bulk_checks_is_asked_once(refusal: CallError) -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(40)), bulk_error=refusal)
-        _, told = started(server, range(40))
+        _, events = started(server, range(40))
         later(30, lambda: server.set_phase(Phase.SUCCEEDED, *range(40)))
-        assert ends(await told, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert ends(await events, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert len(server.bulk_checks) == 1
 
     virtual.run(main())
@@ -596,9 +596,9 @@ def to_the_end(server: Server) -> list[Any]:
     """What is told of a hundred that end after 20 minutes."""
 
     async def main() -> list[Any]:
-        _, told = started(server, range(100), poll=Poll())
+        _, events = started(server, range(100), poll=Poll())
         later(1200, lambda: server.set_phase(Phase.SUCCEEDED, *range(100)))
-        return await told
+        return await events
 
     return virtual.run(main())
 
@@ -616,16 +616,16 @@ def test_a_failing_index_says_nothing_about_workflows_and_costs_few_requests(ill
 def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_refusal() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(BULK_SIZE)), bulk_error=ServerError(503))
-        loop, told = started(server, range(BULK_SIZE))
+        poller, events = started(server, range(BULK_SIZE))
         before = len(server.gets)
         while not server.bulk_checks:
             await anyio.sleep(0.1)
-        refusals = loop.engine.fetcher.load.refusals
+        refusals = poller.engine.fetcher.load.refusals
         await anyio.sleep(1)
-        assert not any(sight.failures for sight in loop.engine.observations.values())
+        assert not any(observation.failures for observation in poller.engine.observations.values())
         assert refusals <= 1
         assert len(server.gets) >= before + BULK_SIZE
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -634,14 +634,14 @@ def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_re
 def test_disabled_bulk_checks_are_tried_again(ill: CallError) -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(40)), bulk_error=ill)
-        _, told = started(server, range(40))
+        _, events = started(server, range(40))
         await anyio.sleep(200)
         failed = len(server.bulk_checks)
         server.bulk_error = None
         await anyio.sleep(DISABLED_FOR)
         assert failed <= BULK_FAILURES
         assert len(server.bulk_checks) > failed + 20
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -649,7 +649,7 @@ def test_disabled_bulk_checks_are_tried_again(ill: CallError) -> None:
 def test_a_few_failed_bulk_checks_with_successes_between_them_change_nothing() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(40)))
-        _, told = started(server, range(40))
+        _, events = started(server, range(40))
         for _ in range(10):
             await anyio.sleep(5)
             server.bulk_error, looked = DecodeError("null @ $"), len(server.bulk_checks)
@@ -659,7 +659,7 @@ def test_a_few_failed_bulk_checks_with_successes_between_them_change_nothing() -
         before = len(server.bulk_checks)
         await anyio.sleep(100)
         assert len(server.bulk_checks) >= before + 5
-        told.cancel()
+        events.cancel()
 
     virtual.run(main())
 
@@ -667,11 +667,11 @@ def test_a_few_failed_bulk_checks_with_successes_between_them_change_nothing() -
 def test_bulk_checks_that_fail_for_too_long_are_an_outage_like_any_other() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(40)))
-        _, told = started(server, range(40))
+        _, events = started(server, range(40))
         await anyio.sleep(10)
         server.bulk_error = ServerError(503)
         server.workflows = {id: ServerError(503) for id in range(40)}
-        assert sum(isinstance(event, PollingFailed) for event in await told) == 40
+        assert sum(isinstance(event, PollingFailed) for event in await events) == 40
         assert 300 <= asyncio.get_running_loop().time() <= 500
 
     virtual.run(main())
@@ -680,11 +680,11 @@ def test_bulk_checks_that_fail_for_too_long_are_an_outage_like_any_other() -> No
 def test_a_cancelled_bulk_check_does_not_count_as_a_check() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(20)))
-        loop = poller(server)
+        poller = new_poller(server)
         slow = Poll(interval=50, ceiling=50, jitter=0)
-        first = asyncio.create_task(waiting(loop, 0, poll=slow))
+        first = asyncio.create_task(waiting(poller, 0, poll=slow))
         await anyio.sleep(1)
-        others = [asyncio.create_task(waiting(loop, id, poll=slow)) for id in range(1, 20)]
+        others = [asyncio.create_task(waiting(poller, id, poll=slow)) for id in range(1, 20)]
         await anyio.sleep(1)
         server.seconds = 3.0
         await anyio.sleep(50)
@@ -704,10 +704,10 @@ def test_a_workflow_whose_operations_are_watched_gets_no_bulk_check() -> None:
 
         server = Server(supports_bulk_check=True)
         server.put(*(Detailed(id, operations=ran("running", "instantiated")) for id in range(20)))
-        _, told = started(server, range(20), operations=True)
+        _, received = started(server, range(20), operations=True)
         later(5, lambda: server.set_phase(Phase.RUNNING, *range(20), operations=ran("succeeded", "running")))
         later(20, lambda: server.set_phase(Phase.SUCCEEDED, *range(20), operations=ran("succeeded", "succeeded")))
-        events = [event for event in await told if event.id == 3]
+        events = [event for event in await received if event.id == 3]
         assert [(o.operation, o.now) for event in events for o in event.operations] == [
             ("o0", "running"), ("o1", "instantiated"), ("o0", "succeeded"), ("o1", "running"), ("o1", "succeeded")
         ]  # fmt: skip
@@ -723,16 +723,16 @@ def test_transitions_are_reported_once_although_others_watch_without_operations(
     async def main() -> None:
         server = Server(supports_listing=True)
         server.put(*(Detailed(id, operations=(Operation("a", "running", NOON),)) for id in range(20)))
-        loop = poller(server)
-        plain = asyncio.create_task(wait_all(loop, range(20), WaitOptions(poll=STEADY)))
+        poller = new_poller(server)
+        plain = asyncio.create_task(wait_all(poller, range(20), WaitOptions(poll=STEADY)))
         await anyio.sleep(5)
-        told = []
+        events = []
         ended = (Operation("a", "succeeded", NOON, NOON),)
         later(10, lambda: server.set_phase(Phase.SUCCEEDED, *range(20), operations=ended))
-        async with watch(loop, 3, operations=True) as changes:
+        async with watch(poller, 3, operations=True) as changes:
             async for event in changes:
-                told += [(operation.was, operation.now) for operation in event.operations]
-        assert told == [(None, "running"), ("running", "succeeded")]
+                events += [(operation.was, operation.now) for operation in event.operations]
+        assert events == [(None, "running"), ("running", "succeeded")]
         assert all(outcome.workflow.operations is not None for outcome in await plain if outcome.workflow)
 
     virtual.run(main())
@@ -742,15 +742,15 @@ def test_a_watcher_without_operations_gets_none() -> None:
     async def main() -> None:
         server = Server(supports_listing=True)
         server.put(*(Detailed(id, operations=(Operation("a"),)) for id in range(20)))
-        loop, told = started(server, range(20))
+        poller, events = started(server, range(20))
         await anyio.sleep(5)
-        async with watch(loop, 3, operations=True) as changes:
+        async with watch(poller, 3, operations=True) as changes:
             await anext(changes)
             server.set_phase(Phase.RUNNING, *range(20), operations=(Operation("a", "running", NOON),))
             assert (await anext(changes)).operations
         server.set_phase(Phase.SUCCEEDED, *range(20))
-        assert all(event.operations == () for event in await told if event.id != 3)
-        assert all(len(phases(told.result(), id)) == 2 for id in range(20) if id != 3)
+        assert all(event.operations == () for event in await events if event.id != 3)
+        assert all(len(phases(events.result(), id)) == 2 for id in range(20) if id != 3)
 
     virtual.run(main())
 
@@ -761,16 +761,16 @@ def test_a_watcher_without_operations_gets_none() -> None:
 def test_a_wake_makes_the_next_check_sooner_and_sets_no_state() -> None:
     async def main() -> None:
         server, slow = Server(workflows=running(7)), Poll(interval=100, ceiling=100, jitter=0)
-        loop = poller(server)
-        waits = asyncio.create_task(waiting(loop, 7, poll=slow))
+        poller = new_poller(server)
+        waits = asyncio.create_task(waiting(poller, 7, poll=slow))
         await anyio.sleep(10)
-        loop.wake(7)
-        loop.wake(99)  # a stranger
+        poller.wake(7)
+        poller.wake(99)  # a stranger
         await anyio.sleep(1)
         assert not waits.done()
         assert [round(at) for at, _, _ in server.gets] == [0, 10]
         server.set_phase(Phase.SUCCEEDED, 7)
-        loop.wake(7)
+        poller.wake(7)
         await waits
         assert asyncio.get_running_loop().time() == pytest.approx(11, abs=0.1)
 
@@ -780,11 +780,11 @@ def test_a_wake_makes_the_next_check_sooner_and_sets_no_state() -> None:
 def test_ten_thousand_wakes_of_a_workflow_are_one_check() -> None:
     async def main() -> None:
         server = Server(seconds=1.0, workflows=running(7))
-        loop = poller(server)
-        waits = asyncio.create_task(waiting(loop, 7, poll=Poll(interval=100, ceiling=100)))
+        poller = new_poller(server)
+        waits = asyncio.create_task(waiting(poller, 7, poll=Poll(interval=100, ceiling=100)))
         await anyio.sleep(10)
         for _ in range(10_000):
-            loop.wake(7)
+            poller.wake(7)
         await anyio.sleep(5)
         assert len(server.gets) == 2
         waits.cancel()
@@ -809,18 +809,18 @@ def stepping(steps: dict[str, float], *ids: int) -> Server:
 def test_a_step_that_takes_much_longer_than_usual_is_reported_once() -> None:
     async def main() -> None:
         server = stepping({"a": 20, "b": 30, "c": 10}, *range(10))
-        loop, told = started(server, range(10))
+        poller, events = started(server, range(10))
         await anyio.sleep(1)
         server.put(Record(77, step="a"))
         later(20, lambda: server.put(Record(77, step="b")))
         later(400, lambda: server.set_phase(Phase.SUCCEEDED, 77))
-        async with watch(loop, 77, stalled_after=3) as changes:
+        async with watch(poller, 77, stalled_after=3) as changes:
             (stall,) = [event async for event in changes if isinstance(event, Stalled)]
         assert (stall.id, stall.workflow.step) == (77, "b")
         assert stall.key.startswith(f"{SERVER_KEY}/77/stalled/")
         assert stall.usual == pytest.approx(30, abs=5)
         assert stall.seconds > 90
-        await told
+        await events
 
     virtual.run(main())
 
@@ -828,19 +828,19 @@ def test_a_step_that_takes_much_longer_than_usual_is_reported_once() -> None:
 def test_durations_are_learned_and_the_next_check_comes_halfway() -> None:
     async def main() -> None:
         server = Server(workflows={id: Record(id, Phase.SUCCEEDED) for id in range(5)} | running(7))
-        loop = poller(server)
-        async with watch(loop, 7) as changes:
+        poller = new_poller(server)
+        async with watch(poller, 7) as changes:
             await anext(changes)
             assert changes.eta(7) is None
-            await wait_all(loop, range(5), WaitOptions[Any]())
+            await wait_all(poller, range(5), WaitOptions[Any]())
             assert changes.eta(7) == pytest.approx(60, abs=2)
             assert changes.eta(99) is None
         server.gets.clear()
         later(60, lambda: server.set_phase(Phase.SUCCEEDED, 7))
         began = asyncio.get_running_loop().time()
-        await waiting(loop, 7, poll=Poll(jitter=0))
-        looks = [at - began for at, _, _ in server.gets]
-        assert looks[1] - looks[0] == pytest.approx(30, abs=2)
+        await waiting(poller, 7, poll=Poll(jitter=0))
+        checks = [at - began for at, _, _ in server.gets]
+        assert checks[1] - checks[0] == pytest.approx(30, abs=2)
 
     virtual.run(main())
 
@@ -853,15 +853,15 @@ def test_an_id_that_becomes_another_workflow_is_reported_and_affects_no_other(ki
     async def main() -> None:
         server = Server(**kind)
         server.put(*(Record(id, identity=f"event {id}") for id in range(20)))
-        loop, told = started(server, range(20))
-        outcomes = asyncio.create_task(wait_all(loop, range(20), WaitOptions(poll=STEADY)))
+        poller, events = started(server, range(20))
+        outcomes = asyncio.create_task(wait_all(poller, range(20), WaitOptions(poll=STEADY)))
         later(20, lambda: server.put(Record(7, Phase.PARKED, identity="another event")))
         later(60, lambda: server.set_phase(Phase.SUCCEEDED, *range(20)))
-        (replaced,) = [event for event in await told if isinstance(event, Replaced)]
+        (replaced,) = [event for event in await events if isinstance(event, Replaced)]
         assert (replaced.id, replaced.found.identity) == (7, "another event")
         assert replaced.workflow == Record(7, identity="event 7")
-        assert phases(told.result(), 7) == [Phase.RUNNING]
-        assert ends(told.result(), set(range(20)) - {7}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert phases(events.result(), 7) == [Phase.RUNNING]
+        assert ends(events.result(), set(range(20)) - {7}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert [type(outcome) for outcome in await outcomes] == [Replaced if id == 7 else Finished for id in range(20)]
 
     virtual.run(main())
@@ -872,10 +872,10 @@ def test_a_record_without_an_identity_changes_nothing(kind: dict[str, Any]) -> N
     async def main() -> None:
         server = Server(**kind)
         server.put(*(Record(id, identity=f"event {id}") for id in range(20)))
-        _, told = started(server, range(20))
+        _, events = started(server, range(20))
         later(20, lambda: server.put(*(Record(id, Phase.PARKED) for id in range(20))))
         later(60, lambda: server.put(*(Record(id, Phase.SUCCEEDED, identity=f"event {id}") for id in range(20))))
-        assert ends(await told, range(20)) == {(Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED)}
+        assert ends(await events, range(20)) == {(Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED)}
 
     virtual.run(main())
 
@@ -884,14 +884,14 @@ def test_a_slow_reader_gets_replaced_although_others_watch_the_new_workflow() ->
     async def main() -> None:
         server = Server()
         server.put(Record(7, identity="A"), Record(8, identity="X"))
-        loop = poller(server)
-        async with watch(loop, 7, 8) as slow:
+        poller = new_poller(server)
+        async with watch(poller, 7, 8) as slow:
             await anext(slow)
             await anext(slow)
-            keeps = asyncio.create_task(waiting(loop, 8))
+            keeps = asyncio.create_task(waiting(poller, 8))
             server.put(Record(7, identity="B"))
             await anyio.sleep(10)
-            again = asyncio.create_task(waiting(loop, 7))
+            again = asyncio.create_task(waiting(poller, 7))
             await anyio.sleep(10)
             server.set_phase(Phase.SUCCEEDED, 7, 8)
             assert (await again).identity == "B"
@@ -929,22 +929,22 @@ class Errors:
 def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server, fatal = Server(workflows=running(*range(5)), **kind), list[Exception]()
-        looks: Engine[Any] = Engine(server, poller(server).clock, Errors(fatal))
+        engine: Engine[Any] = Engine(server, new_poller(server).clock, Errors(fatal))
         for id in range(5):
-            looks.track(id, Tracking(STEADY))
+            engine.track(id, Tracking(STEADY))
         async with asyncio.TaskGroup() as group:
-            looks.send_due(group.create_task)
+            engine.send_due(group.create_task)
             await anyio.sleep(2)
-            looks.send_due(group.create_task)
+            engine.send_due(group.create_task)
             await anyio.sleep(3)
             server.bulk_error, server.workflows = (
                 ClientClosed("closed"),
                 {id: ClientClosed("closed") for id in range(5)},
             )
-            looks.send_due(group.create_task)
+            engine.send_due(group.create_task)
         assert fatal
-        assert looks.scheduler.single.next is not None
-        assert looks.scheduler.single.next >= asyncio.get_running_loop().time() + STEADY.interval
+        assert engine.scheduler.single.next is not None
+        assert engine.scheduler.single.next >= asyncio.get_running_loop().time() + STEADY.interval
 
     virtual.run(main())
 
@@ -952,26 +952,26 @@ def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual
 # A watch of a filter
 
 
-def watch_list(loop: Poller[Any], server: Server, **more: Any) -> Any:
+def watch_list(poller: Poller[Any], server: Server, **more: Any) -> Any:
     """A watch of what the list shows."""
     settings: dict[str, Any] = {"poll": STEADY, "operations": False, "stalled_after": None}
-    return watching(loop, None, lambda: server.list_active(operations=False), **settings | more)
+    return watching(poller, None, lambda: server.list_active(operations=False), **settings | more)
 
 
 def test_a_workflow_that_appears_is_watched_to_its_end() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
-        loop, told = poller(server), []
+        poller, events = new_poller(server), []
         later(7, lambda: server.put(Record(3)))
         later(13, lambda: server.set_phase(Phase.SUCCEEDED, 1, 2, 3))
-        async with watch_list(loop, server) as changes:
+        async with watch_list(poller, server) as changes:
             for _ in range(6):
                 event = await anext(changes)
-                told.append((event.id, event.was, event.now))
+                events.append((event.id, event.was, event.now))
             assert changes.ids == frozenset()
-        assert sorted(told[:3]) == told[:3]
-        assert told[2] == (3, None, Phase.RUNNING)
-        assert {one[1:] for one in told[3:]} == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert sorted(events[:3]) == events[:3]
+        assert events[2] == (3, None, Phase.RUNNING)
+        assert {one[1:] for one in events[3:]} == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert len(server.gets) == 3
 
     virtual.run(main())
@@ -981,16 +981,16 @@ def test_a_list_that_goes_on_showing_ended_workflows_gives_no_end_twice() -> Non
     async def main() -> None:
         server = Server(supports_listing=True, list_lag=10.0, workflows=running(1, 2))
         server.listed = running(1, 2)
-        loop, told = poller(server), []
+        poller, events = new_poller(server), []
         later(5, lambda: server.set_phase(Phase.FAILED, 1))
         with anyio.move_on_after(300):
-            async with watch_list(loop, server) as changes:
-                later(6, lambda: loop.wake(1))
+            async with watch_list(poller, server) as changes:
+                later(6, lambda: poller.wake(1))
                 later(12, lambda: setattr(server, "listed", None))
                 while True:
                     event = await anext(changes)
-                    told.append((event.id, event.now, event.key))
-        assert told == [
+                    events.append((event.id, event.now, event.key))
+        assert events == [
             (1, Phase.RUNNING, f"{SERVER_KEY}/1/running"),
             (2, Phase.RUNNING, f"{SERVER_KEY}/2/running"),
             (1, Phase.FAILED, f"{SERVER_KEY}/1/end/failed"),
@@ -1002,15 +1002,15 @@ def test_a_list_that_goes_on_showing_ended_workflows_gives_no_end_twice() -> Non
 def test_a_workflow_that_goes_on_after_its_end_is_reported_again() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        loop, told = poller(server), []
+        poller, events = new_poller(server), []
         later(5, lambda: server.set_phase(Phase.FAILED, 1))
         later(20, lambda: server.set_phase(Phase.RUNNING, 1))
         later(30, lambda: server.set_phase(Phase.SUCCEEDED, 1))
-        async with watch_list(loop, server) as changes:
+        async with watch_list(poller, server) as changes:
             for _ in range(4):
                 event = await anext(changes)
-                told.append((event.now, event.key))
-        assert told == [
+                events.append((event.now, event.key))
+        assert events == [
             (Phase.RUNNING, f"{SERVER_KEY}/1/running"),
             (Phase.FAILED, f"{SERVER_KEY}/1/end/failed"),
             (Phase.RUNNING, f"{SERVER_KEY}/1/running"),
@@ -1023,15 +1023,15 @@ def test_a_workflow_that_goes_on_after_its_end_is_reported_again() -> None:
 def test_a_dropped_workflow_does_not_appear_again_until_it_is_added() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
-        loop, told = poller(server), []
+        poller, events = new_poller(server), []
         with anyio.move_on_after(60):
-            async with watch_list(loop, server) as changes:
+            async with watch_list(poller, server) as changes:
                 later(5, lambda: changes.drop(1))
                 later(20, lambda: changes.add(1))
                 while True:
                     event = await anext(changes)
-                    told.append((event.id, round(asyncio.get_running_loop().time())))
-        assert told == [(1, 0), (2, 0), (1, 20)]
+                    events.append((event.id, round(asyncio.get_running_loop().time())))
+        assert events == [(1, 0), (2, 0), (1, 20)]
 
     virtual.run(main())
 
@@ -1041,7 +1041,7 @@ def test_a_filter_that_cannot_be_listed_ends_the_watch_with_its_error(error: Exc
     async def main() -> None:
         server = Server(supports_listing=True, list_error=error)
         with pytest.raises(type(error)):
-            async with watch_list(poller(server), server) as changes:
+            async with watch_list(new_poller(server), server) as changes:
                 await anext(changes)
 
     virtual.run(main())
@@ -1050,8 +1050,8 @@ def test_a_filter_that_cannot_be_listed_ends_the_watch_with_its_error(error: Exc
 def test_a_filter_is_listed_through_an_outage_up_to_the_limit() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        loop = poller(server)
-        async with watch_list(loop, server) as changes:
+        poller = new_poller(server)
+        async with watch_list(poller, server) as changes:
             await anext(changes)
             server.list_error = ServerError(503)
             later(250, lambda: setattr(server, "list_error", None), lambda: server.set_phase(Phase.SUCCEEDED, 1))
@@ -1067,7 +1067,7 @@ def test_a_filter_is_listed_through_an_outage_up_to_the_limit() -> None:
 def test_a_filter_that_was_listed_before_is_listed_through_any_refusal(error: CallError) -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        async with watch_list(poller(server), server) as changes:
+        async with watch_list(new_poller(server), server) as changes:
             await anext(changes)
             server.list_error = error
             later(250, lambda: setattr(server, "list_error", None), lambda: server.set_phase(Phase.SUCCEEDED, 1))
@@ -1082,7 +1082,7 @@ def test_a_filter_that_was_listed_before_is_listed_through_any_refusal(error: Ca
 def test_a_filter_is_not_listed_during_a_pause_of_any_length() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        async with watch_list(poller(server), server) as changes:
+        async with watch_list(new_poller(server), server) as changes:
             await anext(changes)
             server.list_error = with_retry_after(RateLimited(429), 3600.0)
             later(5000, lambda: setattr(server, "list_error", None), lambda: server.set_phase(Phase.SUCCEEDED, 1))
@@ -1096,10 +1096,10 @@ def test_a_pause_that_a_get_was_answered_with_holds_for_a_filter_too() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         server.listed = running(1)
-        loop = poller(server)
-        async with watch_list(loop, server) as changes:
+        poller = new_poller(server)
+        async with watch_list(poller, server) as changes:
             await anext(changes)
-            other = asyncio.create_task(waiting(loop, 2))
+            other = asyncio.create_task(waiting(poller, 2))
             await anyio.sleep(5)
             server.workflows[2] = with_retry_after(ServerError(503), 100.0)
             await anyio.sleep(20)
@@ -1116,7 +1116,7 @@ def test_a_pause_that_a_get_was_answered_with_holds_for_a_filter_too() -> None:
 def test_a_jump_of_the_clock_is_no_outage_of_a_filter() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        async with watch_list(poller(server), server) as changes:
+        async with watch_list(new_poller(server), server) as changes:
             await anext(changes)
             server.list_error = ConnectFailed("no route")
             later(6, lambda: jump(2 * 3600))
@@ -1130,14 +1130,14 @@ def test_an_id_of_a_filter_that_becomes_another_workflow_is_reported_and_watched
     async def main() -> None:
         server = Server(supports_listing=True)
         server.put(Record(1, identity="A"))
-        told: list[Any] = []
-        async with watch_list(poller(server), server) as changes:
+        events: list[Any] = []
+        async with watch_list(new_poller(server), server) as changes:
             later(10, lambda: server.put(Record(1, Phase.PARKED, identity="B")))
             later(30, lambda: server.set_phase(Phase.SUCCEEDED, 1))
-            while not told or told[-1] is not Phase.SUCCEEDED:
+            while not events or events[-1] is not Phase.SUCCEEDED:
                 event = await anext(changes)
-                told.append(event.now if isinstance(event, Change) else type(event))
-        assert told == [Phase.RUNNING, Replaced, Phase.PARKED, Phase.SUCCEEDED]
+                events.append(event.now if isinstance(event, Change) else type(event))
+        assert events == [Phase.RUNNING, Replaced, Phase.PARKED, Phase.SUCCEEDED]
 
     virtual.run(main())
 
@@ -1145,10 +1145,10 @@ def test_an_id_of_a_filter_that_becomes_another_workflow_is_reported_and_watched
 def test_a_wait_for_a_workflow_that_a_filter_shows_continues_when_the_filter_fails() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        loop = poller(server)
-        async with watch_list(loop, server) as changes:
+        poller = new_poller(server)
+        async with watch_list(poller, server) as changes:
             await anext(changes)
-            waits = asyncio.create_task(waiting(loop, 1))
+            waits = asyncio.create_task(waiting(poller, 1))
             await anyio.sleep(5)
         later(10, lambda: server.set_phase(Phase.SUCCEEDED, 1))
         with anyio.fail_after(30):
@@ -1161,7 +1161,7 @@ def test_many_rows_of_a_filter_cost_nothing_but_its_pages() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*range(500)))
         with anyio.move_on_after(60):
-            async with watch_list(poller(server), server) as changes:
+            async with watch_list(new_poller(server), server) as changes:
                 async for _ in changes:
                     pass
         assert not server.gets
@@ -1174,13 +1174,13 @@ def test_a_new_watch_believes_no_list_that_is_older_than_the_last_get() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, list_lag=10.0, workflows=running(*range(1, 9)))
         server.listed = running(*range(1, 9))
-        loop = poller(server)
-        async with watch(loop, 7) as changes:
+        poller = new_poller(server)
+        async with watch(poller, 7) as changes:
             await anext(changes)
             server.set_phase(Phase.PARKED, 7)
-            loop.wake(7)
+            poller.wake(7)
             assert (await anext(changes)).now is Phase.PARKED
-        async with watch(loop, *range(1, 9)) as changes:  # the list shows 7 as it was, for a while
+        async with watch(poller, *range(1, 9)) as changes:  # the list shows 7 as it was, for a while
             later(9, lambda: setattr(server, "listed", None))
             phases = [event.now async for event in first_of(changes, 7)]
         assert phases == [Phase.PARKED]
@@ -1192,8 +1192,8 @@ def test_a_new_watch_believes_no_list_that_is_older_than_the_last_get() -> None:
 def test_an_old_page_that_shows_an_earlier_phase_is_checked_by_a_get(known: Phase, old: Phase) -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows={id: Record(id, known) for id in range(1, 9)})
-        loop = poller(server)
-        async with watch(loop, *range(1, 9)) as changes:
+        poller = new_poller(server)
+        async with watch(poller, *range(1, 9)) as changes:
             for _ in range(8):
                 assert (await anext(changes)).now is known
             server.listed = {id: Record(id, old) for id in range(1, 9)}
@@ -1209,8 +1209,8 @@ def test_an_old_page_that_shows_an_earlier_phase_is_checked_by_a_get(known: Phas
 def test_a_resume_that_a_list_shows_is_reported_after_a_get() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows={id: Record(id, Phase.PARKED) for id in range(1, 9)})
-        loop = poller(server)
-        async with watch(loop, *range(1, 9)) as changes:
+        poller = new_poller(server)
+        async with watch(poller, *range(1, 9)) as changes:
             for _ in range(8):
                 await anext(changes)
             later(60, lambda: server.set_phase(Phase.RUNNING, 7))

@@ -9,7 +9,7 @@ from attrs import define
 
 from tests.support import virtual_time as virtual
 from tests.support.leftovers import assert_all_gone, now, reads
-from tests.support.monitored_server import Server, poller, running
+from tests.support.monitored_server import Server, new_poller, running
 from tests.unit.monitor.test_fetcher import watch_list
 from tests.unit.monitor.test_poller import later, waiting, watch
 from workflow_async import Phase, Poll
@@ -28,11 +28,11 @@ CUTS = ["break", "native", "scope", "fails", "native, then native again"]
 def test_when_the_last_watcher_has_left_nothing_is_left(how: str, seconds: float, lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
         server = Server(supports_listing=lists, seconds=seconds, workflows=running(*range(5)))
-        loop = poller(server)
+        poller = new_poller(server)
 
         async def last() -> None:
             with anyio.CancelScope() as scope:
-                async with watch(loop, *range(5)) as changes:
+                async with watch(poller, *range(5)) as changes:
                     if how == "scope":
                         later(2.5, scope.cancel)
                     if how == "break":
@@ -51,7 +51,7 @@ def test_when_the_last_watcher_has_left_nothing_is_left(how: str, seconds: float
             later(2.5, leaving.cancel, leaving.cancel)
         await asyncio.wait([leaving])
         assert leaving.cancelled() is how.startswith("native")
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -76,12 +76,12 @@ class Reluctant(Server):
 def test_leaving_waits_for_the_last_request_and_swallows_no_cancellation(how: str, again: list[float]) -> None:
     async def main() -> None:
         server = Reluctant(seconds=1e6, workflows=running(1))
-        loop, after, scope = poller(server), False, anyio.CancelScope()
+        poller, after, scope = new_poller(server), False, anyio.CancelScope()
 
         async def last() -> None:
             nonlocal after
             with scope:
-                async with watch(loop, 1) as changes:
+                async with watch(poller, 1) as changes:
                     with anyio.move_on_after(2.0 if how == "neither" else None):
                         await anext(changes)
                 await anyio.lowlevel.checkpoint()
@@ -97,7 +97,7 @@ def test_leaving_waits_for_the_last_request_and_swallows_no_cancellation(how: st
         assert now() == pytest.approx(3.0)
         cut = how != "neither" or bool(again)
         assert (after, leaving.cancelled()) == (not cut, how == "native")
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -105,10 +105,10 @@ def test_leaving_waits_for_the_last_request_and_swallows_no_cancellation(how: st
 def test_a_watcher_that_joins_while_the_last_request_ends_is_served_and_delays_no_other() -> None:
     async def main() -> None:
         server = Reluctant(seconds=1e6, workflows=running(1, 2))
-        loop = poller(server)
+        poller = new_poller(server)
 
         async def leaves() -> float:
-            async with watch(loop, 1):
+            async with watch(poller, 1):
                 await asyncio.sleep(2.0)
             return now()
 
@@ -117,12 +117,12 @@ def test_a_watcher_that_joins_while_the_last_request_ends_is_served_and_delays_n
         server.seconds = 0.1
         server.set_phase(Phase.SUCCEEDED, 1)
         later(10.0, lambda: server.set_phase(Phase.SUCCEEDED, 2))
-        stays = asyncio.create_task(waiting(loop, 2))
-        assert (await waiting(loop, 1)).phase is Phase.SUCCEEDED
+        stays = asyncio.create_task(waiting(poller, 2))
+        assert (await waiting(poller, 1)).phase is Phase.SUCCEEDED
         assert now() == pytest.approx(3.1)
         assert await leaving == pytest.approx(3.0)
         assert (await stays).phase is Phase.SUCCEEDED
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -130,10 +130,13 @@ def test_a_watcher_that_joins_while_the_last_request_ends_is_served_and_delays_n
 def test_workflows_of_a_closed_filter_are_checked_immediately_for_other_watchers() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        loop = poller(server)
-        async with watch_list(loop, server) as changes, watch_list(loop, server, poll=Poll(interval=100, ceiling=100)):
+        poller = new_poller(server)
+        async with (
+            watch_list(poller, server) as changes,
+            watch_list(poller, server, poll=Poll(interval=100, ceiling=100)),
+        ):
             await anext(changes)
-            waits = asyncio.create_task(waiting(loop, 1))
+            waits = asyncio.create_task(waiting(poller, 1))
             await asyncio.sleep(5.0)
             assert server.gets == []
             await changes.__aexit__(None, None, None)
@@ -141,7 +144,7 @@ def test_workflows_of_a_closed_filter_are_checked_immediately_for_other_watchers
             assert [at for at, _, _ in server.gets] == pytest.approx([5.0])
             waits.cancel()
             await asyncio.wait([waits])
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -149,18 +152,18 @@ def test_workflows_of_a_closed_filter_are_checked_immediately_for_other_watchers
 def test_a_closed_filter_cancels_its_request_although_other_watchers_go_on() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        loop = poller(server)
-        goes_on = asyncio.create_task(waiting(loop, 1))
+        poller = new_poller(server)
+        goes_on = asyncio.create_task(waiting(poller, 1))
         await asyncio.sleep(1.0)
         server.seconds = 1e6
-        async with watch_list(loop, server):
+        async with watch_list(poller, server):
             await asyncio.sleep(0.1)
             assert server.in_flight == 1
         await asyncio.sleep(0.1)
-        assert (server.in_flight, loop._lists) == (0, {})
+        assert (server.in_flight, poller._lists) == (0, {})
         goes_on.cancel()
         await asyncio.wait([goes_on])
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -168,10 +171,10 @@ def test_a_closed_filter_cancels_its_request_although_other_watchers_go_on() -> 
 def test_a_filter_that_is_closed_before_it_was_read_is_not_read() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        loop = poller(server)
-        goes_on = asyncio.create_task(waiting(loop, 1))
+        poller = new_poller(server)
+        goes_on = asyncio.create_task(waiting(poller, 1))
         await asyncio.sleep(1.0)
-        async with watch_list(loop, server):
+        async with watch_list(poller, server):
             pass
         await asyncio.sleep(1.0)
         assert server.pages == []
@@ -184,8 +187,8 @@ def test_a_filter_that_is_closed_before_it_was_read_is_not_read() -> None:
 def test_workflows_of_a_filter_are_not_polled_after_the_filter_has_failed() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
-        loop = poller(server)
-        async with watch_list(loop, server) as changes:
+        poller = new_poller(server)
+        async with watch_list(poller, server) as changes:
             assert {(await anext(changes)).id, (await anext(changes)).id} == {1, 2}
             server.list_error = Forbidden(403)
             for _ in range(2):
@@ -195,7 +198,7 @@ def test_workflows_of_a_filter_are_not_polled_after_the_filter_has_failed() -> N
             await asyncio.sleep(100.0)
             assert server.requests == sent
             assert changes.ids == {1, 2}
-            assert_all_gone(loop, server)
+            assert_all_gone(poller, server)
         assert changes.ids == frozenset()
 
     virtual.run(main())
@@ -204,15 +207,15 @@ def test_workflows_of_a_filter_are_not_polled_after_the_filter_has_failed() -> N
 def test_a_closed_watch_has_ended_and_can_be_entered_again() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
-        loop = poller(server)
-        for changes in (watch(loop, 1, 2), watch_list(loop, server)):
+        poller = new_poller(server)
+        for changes in (watch(poller, 1, 2), watch_list(poller, server)):
             with pytest.raises(InvalidArgument, match="async with"):
                 await anext(changes)
             for _ in range(2):
                 async with changes:
                     assert {(await anext(changes)).id, (await anext(changes)).id} == {1, 2}
                 assert [event async for event in changes] == []
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -220,13 +223,13 @@ def test_a_closed_watch_has_ended_and_can_be_entered_again() -> None:
 def test_two_readers_of_one_watch_are_both_woken() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
-        loop = poller(server)
+        poller = new_poller(server)
         later(5, lambda: server.set_phase(Phase.SUCCEEDED, 1))
         later(9, lambda: server.set_phase(Phase.SUCCEEDED, 2))
-        async with watch(loop, 1, 2) as changes:
+        async with watch(poller, 1, 2) as changes:
             shares = await asyncio.gather(reads(changes), reads(changes))
-        told = [(event.id, event.now) for share in shares for event in share]
-        assert len(told) == len(set(told)) == 4
-        assert_all_gone(loop, server)
+        events = [(event.id, event.now) for share in shares for event in share]
+        assert len(events) == len(set(events)) == 4
+        assert_all_gone(poller, server)
 
     virtual.run(main())

@@ -31,12 +31,12 @@ async def served(sandbox: Sandbox) -> AsyncIterator[tuple[OpencastClient, int]]:
 
 
 async def all_of(oc: OpencastClient, id: int, begun: asyncio.Event) -> list[WatchEvent[Workflow]]:
-    told = []
+    events = []
     async with oc.workflows.watch([id], poll=OFTEN) as changes:
         async for event in changes:
-            told.append(event)
+            events.append(event)
             begun.set()
-    return told
+    return events
 
 
 async def test_dropping_the_last_id_ends_the_iteration_of_every_reader(served: tuple[OpencastClient, int]) -> None:
@@ -45,11 +45,11 @@ async def test_dropping_the_last_id_ends_the_iteration_of_every_reader(served: t
         begun = asyncio.Event()
 
         async def read() -> int:
-            told = 0
+            events = 0
             async for _ in changes:
-                told += 1
+                events += 1
                 begun.set()
-            return told
+            return events
 
         reader = asyncio.create_task(read())
         await begun.wait()
@@ -61,7 +61,7 @@ async def test_dropping_the_last_id_ends_the_iteration_of_every_reader(served: t
 async def test_closing_the_client_ends_every_wait_and_watch_immediately(served: tuple[OpencastClient, int]) -> None:
     oc, id = served
     waiters = [asyncio.create_task(oc.workflows.wait(id, poll=SELDOM)) for _ in range(3)]
-    while not (sight := oc.workflows._poller.engine.observations.get(id)) or not sight.changes:
+    while not (observation := oc.workflows._poller.engine.observations.get(id)) or not observation.changes:
         await anyio.sleep(0.005)
     await oc.aclose()
     with anyio.fail_after(30):

@@ -46,24 +46,24 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def checked(*records: Any, sight: Observation[Any] = NEW) -> tuple[Observation[Any], list[Any]]:
+def checked(*records: Any, observation: Observation[Any] = NEW) -> tuple[Observation[Any], list[Any]]:
     """A look a second: what is known at the end, and every change."""
     changes = []
     for second, record in enumerate(records):
-        sight, change = apply_record(sight, record, float(second), at(second))
+        observation, change = apply_record(observation, record, float(second), at(second))
         changes += [change] if change is not None else []
-    return sight, changes
+    return observation, changes
 
 
 def failed(
-    *errors: tuple[float, CallError], sight: Observation[Any] = NEW, poll: Poll = POLL
+    *errors: tuple[float, CallError], observation: Observation[Any] = NEW, poll: Poll = POLL
 ) -> tuple[Observation[Any], list[Any]]:
     """Looks that fail at these instants."""
     lost = []
     for now, error in errors:
-        sight, outcome = apply_error(sight, error, now, POLL)
+        observation, outcome = apply_error(observation, error, now, POLL)
         lost += [outcome] if outcome is not None else []
-    return sight, lost
+    return observation, lost
 
 
 SEEN = checked(Record(7))[0]
@@ -80,16 +80,16 @@ def test_the_first_check_gives_a_change_from_none() -> None:
 
 
 def test_a_check_that_shows_the_same_is_no_change_and_is_counted() -> None:
-    sight, changes = checked(Record(7), Record(7), Record(7))
-    assert (len(changes), sight.unchanged, sight.changed_at) == (1, 2, 0.0)
+    observation, changes = checked(Record(7), Record(7), Record(7))
+    assert (len(changes), observation.unchanged, observation.changed_at) == (1, 2, 0.0)
 
 
 def test_a_change_of_state_step_or_state_text_is_reported_and_resets_the_count() -> None:
     failing = Record(7, text="failing", step="b")
-    sight, changes = checked(Record(7), Record(7, step="a"), Record(7, step="b"), Record(7, step="b"), failing)
+    observation, changes = checked(Record(7), Record(7, step="a"), Record(7, step="b"), Record(7, step="b"), failing)
     assert [change.workflow.step for change in changes] == [None, "a", "b", "b"]
-    assert sight.changes == 4
-    assert sight.unchanged == 0
+    assert observation.changes == 4
+    assert observation.unchanged == 0
 
 
 def test_a_record_without_a_step_says_nothing_of_it() -> None:
@@ -111,20 +111,20 @@ def test_the_same_checks_give_the_same_changes(phases: list[Phase]) -> None:
 
 @given(PHASES)
 def test_an_end_is_never_left_again(phases: list[Phase]) -> None:
-    sight, changes = checked(*(Record(7, phase) for phase in phases))
+    observation, changes = checked(*(Record(7, phase) for phase in phases))
     ends = [change for change in changes if change.now.final]
     assert len(ends) <= 1
     assert ends == changes[-1:] or not ends
-    assert sight.over == bool(ends)
+    assert observation.over == bool(ends)
 
 
 @pytest.mark.parametrize("word", ["", "quiescing", "\N{SNOWMAN}", "SUCCEEDED?"])
 def test_an_unknown_state_is_reported_and_is_never_an_end(word: str) -> None:
     strange = Record(7, Phase.UNKNOWN, word)
-    sight, changes = checked(Record(7), strange, Record(7, Phase.SUCCEEDED))
+    observation, changes = checked(Record(7), strange, Record(7, Phase.SUCCEEDED))
     assert [change.now for change in changes] == [Phase.RUNNING, Phase.UNKNOWN, Phase.SUCCEEDED]
     assert changes[1].workflow.state_text == strange.state_text
-    assert sight.over
+    assert observation.over
 
 
 # Operations
@@ -156,8 +156,8 @@ def test_a_skipped_operation_is_not_reported_as_run() -> None:
 
 def test_the_first_check_reports_every_transition_so_far() -> None:
     ran, runs = Operation("a", "succeeded", at(1), at(2)), Operation("b", "running", at(3))
-    told = checked(shows(ran, runs, Operation("c")))[1][0].operations
-    assert [(o.operation, o.was, o.now) for o in told] == [
+    events = checked(shows(ran, runs, Operation("c")))[1][0].operations
+    assert [(o.operation, o.was, o.now) for o in events] == [
         ("a", None, "running"), ("a", "running", "succeeded"), ("b", None, "running"), ("c", None, "instantiated")
     ]  # fmt: skip
 
@@ -198,9 +198,9 @@ def test_the_transitions_of_each_operation_are_a_chain_without_gaps(snapshots: l
     records = [
         shows(*(Operation(f"o{n}", state, at(1), at(2)) for n, state in enumerate(states))) for states in snapshots
     ]
-    told = [operation for change in checked(*records)[1] for operation in change.operations]
+    events = [operation for change in checked(*records)[1] for operation in change.operations]
     for place in range(3):
-        chain = [operation for operation in told if operation.position == place]
+        chain = [operation for operation in events if operation.position == place]
         assert [one.was for one in chain] == [None, *(one.now for one in chain)][:-1]
         assert chain[-1].now == snapshots[-1][place]
 
@@ -210,21 +210,21 @@ def test_the_transitions_of_each_operation_are_a_chain_without_gaps(snapshots: l
 
 def test_a_404_is_believed_after_three_checks_over_two_minutes_and_reported_once() -> None:
     gone = NotFound(404)
-    assert failed((0, gone), (60, gone), (119, gone), sight=SEEN)[1] == []
-    assert failed((0, gone), (120, gone), sight=SEEN)[1] == []
-    _, (vanished,) = failed((0, gone), (60, gone), (120, gone), sight=SEEN)
+    assert failed((0, gone), (60, gone), (119, gone), observation=SEEN)[1] == []
+    assert failed((0, gone), (120, gone), observation=SEEN)[1] == []
+    _, (vanished,) = failed((0, gone), (60, gone), (120, gone), observation=SEEN)
     assert (vanished.id, vanished.error, vanished.workflow) == (7, gone, Record(7))
     assert isinstance(vanished, Vanished)
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), st.booleans())))
-def test_404s_with_another_result_between_them_are_not_believed(looks: list[tuple[float, bool]]) -> None:
-    sight, now, began, row = SEEN, 0.0, 0.0, 0
-    for pause, is_404 in looks:
+def test_404s_with_another_result_between_them_are_not_believed(checks: list[tuple[float, bool]]) -> None:
+    observation, now, began, row = SEEN, 0.0, 0.0, 0
+    for pause, is_404 in checks:
         now += pause
         began, row = (now if not row else began, row + 1) if is_404 else (now, 0)
         error: CallError = NotFound(404) if is_404 else ConnectFailed("refused")
-        sight, outcome = apply_error(sight, error, now, Poll(outage=1e9))
+        observation, outcome = apply_error(observation, error, now, Poll(outage=1e9))
         assert isinstance(outcome, Vanished) == (row >= GONE_CHECKS and now - began >= GONE_SECONDS)
 
 
@@ -236,12 +236,15 @@ def test_a_workflow_that_was_never_seen_is_given_up_sooner() -> None:
 
 
 def test_a_check_that_succeeds_resets_the_count_of_failed_ones() -> None:
-    sight, _ = failed((0, NotFound(404)), (100, NotFound(404)), sight=SEEN)
-    sight, _ = apply_record(sight, Record(7), 110.0, NOON)
-    assert failed((120, NotFound(404)), (130, NotFound(404)), sight=sight)[1] == []
-    sight, _ = failed((0, ServerError(503)), (100, ServerError(503)), sight=SEEN)
-    sight, _ = apply_record(sight, Record(7), 110.0, NOON)
-    assert failed((400, ServerError(503)), (410, ServerError(503)), (420, ServerError(503)), sight=sight)[1] == []
+    observation, _ = failed((0, NotFound(404)), (100, NotFound(404)), observation=SEEN)
+    observation, _ = apply_record(observation, Record(7), 110.0, NOON)
+    assert failed((120, NotFound(404)), (130, NotFound(404)), observation=observation)[1] == []
+    observation, _ = failed((0, ServerError(503)), (100, ServerError(503)), observation=SEEN)
+    observation, _ = apply_record(observation, Record(7), 110.0, NOON)
+    assert (
+        failed((400, ServerError(503)), (410, ServerError(503)), (420, ServerError(503)), observation=observation)[1]
+        == []
+    )
 
 
 PASSING = [ServerError(503), RateLimited(429), ConnectFailed("refused"), DecodeError("null @ $")]
@@ -249,15 +252,15 @@ PASSING = [ServerError(503), RateLimited(429), ConnectFailed("refused"), DecodeE
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
 def test_an_outage_may_last_as_long_as_poll_outage(error: CallError) -> None:
-    assert failed(*((now, error) for now in range(0, 300, 10)), sight=SEEN)[1] == []
-    _, (lost,) = failed((0, error), (150, error), (300, error), sight=SEEN)
+    assert failed(*((now, error) for now in range(0, 300, 10)), observation=SEEN)[1] == []
+    _, (lost,) = failed((0, error), (150, error), (300, error), observation=SEEN)
     assert (lost.id, lost.error, lost.workflow) == (7, error, Record(7))
     assert isinstance(lost, PollingFailed)
 
 
 def test_an_outage_counts_only_after_three_failed_checks() -> None:
     assert OUTAGE_CHECKS == 3
-    assert failed((0, ServerError(503)), (10_000, ServerError(503)), sight=SEEN)[1] == []
+    assert failed((0, ServerError(503)), (10_000, ServerError(503)), observation=SEEN)[1] == []
 
 
 STAYING = [Forbidden(403), Unauthorized(401), BadRequest(400), StatusError(418), TLSVerificationFailed("expired")]
@@ -272,9 +275,11 @@ def test_a_permanent_error_ends_it_immediately(error: CallError) -> None:
 @staying
 @pytest.mark.parametrize("known", ["seen", "started"])
 def test_a_refusal_may_pass_if_the_workflow_was_seen_before(error: CallError, known: str) -> None:
-    sight = SEEN if known == "seen" else STARTED
-    assert failed((0, error), (299, error), (299, error), sight=sight)[1] == []
-    assert [type(lost) for lost in failed((0, error), (9, error), (300, error), sight=sight)[1]] == [PollingFailed]
+    observation = SEEN if known == "seen" else STARTED
+    assert failed((0, error), (299, error), (299, error), observation=observation)[1] == []
+    assert [type(lost) for lost in failed((0, error), (9, error), (300, error), observation=observation)[1]] == [
+        PollingFailed
+    ]
 
 
 # Failures and 404s do not mix
@@ -283,17 +288,19 @@ def test_a_refusal_may_pass_if_the_workflow_was_seen_before(error: CallError, kn
 def test_failures_before_and_after_a_404_do_not_add_up_to_an_outage() -> None:
     down, gone = ServerError(503), NotFound(404)
     before = [(now, down) for now in range(0, 290, 10)]
-    sight, lost = failed(*before, (290, gone), (300, down), (310, down), (589, down), sight=SEEN)
+    observation, lost = failed(*before, (290, gone), (300, down), (310, down), (589, down), observation=SEEN)
     assert lost == []
-    assert (sight.failing_since, sight.failures) == (300, 3)
-    assert [type(one) for one in failed((600, down), sight=sight)[1]] == [PollingFailed]
+    assert (observation.failing_since, observation.failures) == (300, 3)
+    assert [type(one) for one in failed((600, down), observation=observation)[1]] == [PollingFailed]
 
 
 def test_404s_before_and_after_a_failure_do_not_add_up_to_a_disappearance() -> None:
     gone = NotFound(404)
-    sight, lost = failed((0, gone), (60, gone), (110, ForeignResponse(404)), (119, gone), (121, gone), sight=SEEN)
+    observation, lost = failed(
+        (0, gone), (60, gone), (110, ForeignResponse(404)), (119, gone), (121, gone), observation=SEEN
+    )
     assert lost == []
-    assert (sight.missing_since, sight.misses) == (119, 2)
+    assert (observation.missing_since, observation.misses) == (119, 2)
 
 
 FAILURES = {"404": NotFound(404), "foreign": ForeignResponse(404), "down": ConnectFailed("refused")}
@@ -309,14 +316,14 @@ def spans(history: list[tuple[float, str]], kinds: set[str], seconds: float) -> 
 def test_an_outcome_needs_failures_of_its_kind_in_a_row(
     checks: list[tuple[float, str]], known: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
-    sight, history, now = SEEN if known else NEW, list[tuple[float, str]](), 0.0
+    observation, history, now = SEEN if known else NEW, list[tuple[float, str]](), 0.0
     for pause, kind in checks:
         now += pause
         history.append((now, kind))
         if kind == "seen":
-            sight, known = apply_record(sight, Record(7), now, NOON)[0], True
+            observation, known = apply_record(observation, Record(7), now, NOON)[0], True
             continue
-        sight, outcome = apply_error(sight, FAILURES[kind], now, POLL)
+        observation, outcome = apply_error(observation, FAILURES[kind], now, POLL)
         if kind == "404":
             ends = spans(history, {"404"}, 120.0 if known else 8.0)
         else:
@@ -334,19 +341,23 @@ def test_foreign_responses_for_a_workflow_that_was_never_seen_are_the_error() ->
     assert "check the path of the base URL" in str(lost.error)
 
 
-@pytest.mark.parametrize("sight", [SEEN, STARTED], ids=["seen", "started"])
+@pytest.mark.parametrize("observation", [SEEN, STARTED], ids=["seen", "started"])
 @pytest.mark.parametrize(
     "error", [ForeignResponse(404), UnexpectedRedirect(302), ForeignResponse(451), ForeignResponse(200)]
 )
-def test_foreign_responses_for_a_workflow_that_exists_are_an_outage(error: CallError, sight: Observation[Any]) -> None:
-    assert failed(*((now, error) for now in range(0, 300, 10)), sight=sight)[1] == []
-    assert [type(lost) for lost in failed((0, error), (10, error), (300, error), sight=sight)[1]] == [PollingFailed]
+def test_foreign_responses_for_a_workflow_that_exists_are_an_outage(
+    error: CallError, observation: Observation[Any]
+) -> None:
+    assert failed(*((now, error) for now in range(0, 300, 10)), observation=observation)[1] == []
+    assert [type(lost) for lost in failed((0, error), (10, error), (300, error), observation=observation)[1]] == [
+        PollingFailed
+    ]
 
 
 def test_a_404_for_a_started_workflow_is_believed_no_sooner_than_for_a_seen_one() -> None:
     gone = NotFound(404)
-    assert failed((0, gone), (60, gone), (119, gone), sight=STARTED)[1] == []
-    assert [type(one) for one in failed((0, gone), (60, gone), (120, gone), sight=STARTED)[1]] == [Vanished]
+    assert failed((0, gone), (60, gone), (119, gone), observation=STARTED)[1] == []
+    assert [type(one) for one in failed((0, gone), (60, gone), (120, gone), observation=STARTED)[1]] == [Vanished]
 
 
 # Pauses that the server has announced
@@ -354,9 +365,9 @@ def test_a_404_for_a_started_workflow_is_believed_no_sooner_than_for_a_seen_one(
 
 def paused(*failures: tuple[float, float], poll: Poll = POLL) -> list[float]:
     """The instants at which the workflow is given up, of checks that fail at (instant, seconds announced by then)."""
-    sight, lost = SEEN, []
+    observation, lost = SEEN, []
     for now, announced in failures:
-        sight, outcome = apply_error(sight, RateLimited(429), now, poll, announced)
+        observation, outcome = apply_error(observation, RateLimited(429), now, poll, announced)
         lost += [now] if outcome is not None else []
     return lost
 
@@ -382,8 +393,10 @@ def test_only_a_day_of_announced_pauses_does_not_count() -> None:
 def test_a_pause_that_the_last_error_announces_has_to_pass_first(seconds: float, given_up_at: float) -> None:
     busy = RateLimited(429)
     busy.retry_after = seconds
-    assert failed((0, busy), (150, busy), (given_up_at - 1, busy), sight=SEEN)[1] == []
-    assert [type(one) for one in failed((0, busy), (150, busy), (given_up_at, busy), sight=SEEN)[1]] == [PollingFailed]
+    assert failed((0, busy), (150, busy), (given_up_at - 1, busy), observation=SEEN)[1] == []
+    assert [type(one) for one in failed((0, busy), (150, busy), (given_up_at, busy), observation=SEEN)[1]] == [
+        PollingFailed
+    ]
 
 
 # An id that another workflow has
@@ -394,35 +407,40 @@ IDENTITIES = st.lists(st.tuples(TEXTS, TEXTS), min_size=1)
 
 @given(IDENTITIES)
 def test_two_records_are_of_different_workflows_only_if_both_say_so(said: list[tuple[str | None, str | None]]) -> None:
-    sight = NEW
+    observation = NEW
     known: list[str | None] = [None, None]
     for second, identity in enumerate(said):
         differs = any(a is not None and b is not None and a != b for a, b in zip(known, identity, strict=True))
-        sight, event = apply_record(sight, Record(7), float(second), NOON, identity=identity)
+        observation, event = apply_record(observation, Record(7), float(second), NOON, identity=identity)
         assert isinstance(event, Replaced) == differs
         if differs:
             return
         known = [b if a is None else a for a, b in zip(known, identity, strict=True)]
-        assert sight.identity == tuple(known)
+        assert observation.identity == tuple(known)
 
 
 def test_replaced_holds_both_records_and_nothing_of_the_old_one_is_kept() -> None:
     first, second = Record(7, identity="A"), Record(7, Phase.SUCCEEDED, identity="B")
-    sight = apply_record(NEW, first, 1.0, NOON, identity=("A",))[0]
-    sight, event = apply_record(sight, second, 2.0, NOON, identity=("B",))
+    observation = apply_record(NEW, first, 1.0, NOON, identity=("A",))[0]
+    observation, event = apply_record(observation, second, 2.0, NOON, identity=("B",))
     assert event == Replaced(id=7, workflow=first, found=second)
     assert isinstance(event, Replaced)
     assert not event.succeeded
-    assert (sight.over, sight.workflow, sight.identity, sight.expected) == (True, None, (), False)
-    assert apply_record(sight, second, 3.0, NOON, identity=("B",)) == (sight, None)
+    assert (observation.over, observation.workflow, observation.identity, observation.expected) == (
+        True,
+        None,
+        (),
+        False,
+    )
+    assert apply_record(observation, second, 3.0, NOON, identity=("B",)) == (observation, None)
 
 
 def test_a_started_workflow_is_compared_with_the_response_to_its_start() -> None:
-    sight = Observation[Any](id=7, since=0.0, expected=True, identity=("A", None))
-    replaced = apply_record(sight, Record(7), 1.0, NOON, identity=("B", "x"))[1]
+    observation = Observation[Any](id=7, since=0.0, expected=True, identity=("A", None))
+    replaced = apply_record(observation, Record(7), 1.0, NOON, identity=("B", "x"))[1]
     assert isinstance(replaced, Replaced)
     assert replaced.workflow is None
-    assert apply_record(sight, Record(7), 1.0, NOON, identity=("A", "x"))[0].identity == ("A", "x")
+    assert apply_record(observation, Record(7), 1.0, NOON, identity=("A", "x"))[0].identity == ("A", "x")
 
 
 # Rows of a list
@@ -430,70 +448,70 @@ def test_a_started_workflow_is_compared_with_the_response_to_its_start() -> None
 
 def tracker_after_get(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any]]:
     """What is known after a get that was asked for at 10 and answered at 11, and what was told since; it is 20 now."""
-    told: list[Any] = []
+    events: list[Any] = []
     now = 11.0
     clock = Clock(now=lambda: now, wall=lambda: now)
-    known: Tracker[Any] = Tracker(Server(list_lag=lag), clock, told.append)
-    known.watch(record.id)
-    known.apply_get(record, 10.0)
+    tracker: Tracker[Any] = Tracker(Server(list_lag=lag), clock, events.append)
+    tracker.watch(record.id)
+    tracker.apply_get(record, 10.0)
     now = 20.0
-    told.clear()
-    return known, told
+    events.clear()
+    return tracker, events
 
 
 def test_a_row_that_shows_what_is_known_changes_nothing() -> None:
-    known, told = tracker_after_get(Record(7))
-    before = known.observations[7]
-    assert known.apply_row(Record(7), 15.0)
-    assert known.observations[7] is before
-    assert not told
+    tracker, events = tracker_after_get(Record(7))
+    before = tracker.observations[7]
+    assert tracker.apply_row(Record(7), 15.0)
+    assert tracker.observations[7] is before
+    assert not events
 
 
 def test_a_row_with_a_change_is_applied_unless_it_may_be_older_than_a_get() -> None:
-    known, told = tracker_after_get(Record(7), lag=2.0)
-    assert known.apply_row(Record(7, step="b"), 12.9)
-    assert not told
-    assert known.apply_row(Record(7, step="b"), 13.0)
-    assert [change.workflow.step for change in told] == ["b"]
+    tracker, events = tracker_after_get(Record(7), lag=2.0)
+    assert tracker.apply_row(Record(7, step="b"), 12.9)
+    assert not events
+    assert tracker.apply_row(Record(7, step="b"), 13.0)
+    assert [change.workflow.step for change in events] == ["b"]
 
 
 def test_a_row_that_is_parked_now_needs_a_get_unless_it_may_be_older_than_one() -> None:
-    known, told = tracker_after_get(Record(7))
-    assert not known.apply_row(Record(7, Phase.PARKED), 11.0)
-    assert known.apply_row(Record(7, Phase.PARKED), 10.9)
-    assert not told
-    known, _ = tracker_after_get(Record(7, Phase.PARKED))
-    assert known.apply_row(Record(7, Phase.PARKED), 15.0)
+    tracker, events = tracker_after_get(Record(7))
+    assert not tracker.apply_row(Record(7, Phase.PARKED), 11.0)
+    assert tracker.apply_row(Record(7, Phase.PARKED), 10.9)
+    assert not events
+    tracker, _ = tracker_after_get(Record(7, Phase.PARKED))
+    assert tracker.apply_row(Record(7, Phase.PARKED), 15.0)
 
 
 def test_a_row_that_has_ended_always_needs_a_get() -> None:
     for phase in (Phase.RUNNING, Phase.SUCCEEDED):
-        known, told = tracker_after_get(Record(7, phase))
-        assert not known.apply_row(Record(7, Phase.SUCCEEDED), 15.0)
-        assert not known.apply_row(Record(7, Phase.SUCCEEDED), 5.0)
-        assert not told
+        tracker, events = tracker_after_get(Record(7, phase))
+        assert not tracker.apply_row(Record(7, Phase.SUCCEEDED), 15.0)
+        assert not tracker.apply_row(Record(7, Phase.SUCCEEDED), 5.0)
+        assert not events
 
 
 @pytest.mark.parametrize("error", [NotFound(404), ServerError(503)], ids=lambda error: type(error).__name__)
 def test_a_row_that_shows_what_is_known_resets_the_count_of_failed_checks(error: CallError) -> None:
-    known, _ = tracker_after_get(Record(7))
-    known.apply_failure(7, error, POLL)
-    assert known.apply_row(Record(7), 15.0)
-    assert (known.observations[7].misses, known.observations[7].failures) == (0, 0)
+    tracker, _ = tracker_after_get(Record(7))
+    tracker.apply_failure(7, error, POLL)
+    assert tracker.apply_row(Record(7), 15.0)
+    assert (tracker.observations[7].misses, tracker.observations[7].failures) == (0, 0)
 
 
 def test_a_row_that_shows_what_is_known_is_counted_if_stalls_are_watched() -> None:
-    known, _ = tracker_after_get(Record(7))
-    known.tracked.add(7, Tracking(Poll(), stalled_after=3.0))
-    assert known.apply_row(Record(7), 15.0)
-    assert known.observations[7].unchanged == 1
+    tracker, _ = tracker_after_get(Record(7))
+    tracker.tracked.add(7, Tracking(Poll(), stalled_after=3.0))
+    assert tracker.apply_row(Record(7), 15.0)
+    assert tracker.observations[7].unchanged == 1
 
 
 def test_a_row_of_a_workflow_that_is_not_watched_is_ignored() -> None:
-    known, told = tracker_after_get(Record(7))
-    assert not known.apply_row(Record(8), 15.0)
-    assert list(known.observations) == [7]
-    assert not told
+    tracker, events = tracker_after_get(Record(7))
+    assert not tracker.apply_row(Record(8), 15.0)
+    assert list(tracker.observations) == [7]
+    assert not events
 
 
 # What is known to exist
@@ -501,94 +519,94 @@ def test_a_row_of_a_workflow_that_is_not_watched_is_ignored() -> None:
 
 def empty_tracker() -> tuple[Tracker[Any], list[Any]]:
     """Nothing is known, at an instant that stands still."""
-    told: list[Any] = []
-    return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append), told
+    events: list[Any] = []
+    return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), events.append), events
 
 
 def test_a_started_workflow_is_expected_with_the_identity_of_the_response() -> None:
-    known, _ = empty_tracker()
-    known.note_existing(7, Record(7, identity="A"))
-    known.note_existing(8)
+    tracker, _ = empty_tracker()
+    tracker.note_existing(7, Record(7, identity="A"))
+    tracker.note_existing(8)
     for id in (7, 8, 9):
-        known.watch(id)
-    assert [(sight.expected, sight.identity) for sight in known.observations.values()] == [
+        tracker.watch(id)
+    assert [(observation.expected, observation.identity) for observation in tracker.observations.values()] == [
         (True, ("A",)), (True, ()), (False, ())
     ]  # fmt: skip
 
 
 def test_a_workflow_that_is_started_while_it_is_watched_is_expected_too() -> None:
-    known, _ = empty_tracker()
-    known.watch(7)
-    known.note_existing(7)
-    assert known.observations[7].expected
+    tracker, _ = empty_tracker()
+    tracker.watch(7)
+    tracker.note_existing(7)
+    assert tracker.observations[7].expected
 
 
 def test_the_response_to_the_later_start_counts() -> None:
-    known, _ = empty_tracker()
+    tracker, _ = empty_tracker()
     for what in ("A", "B"):
-        known.note_existing(7, Record(7, identity=what))
-    known.note_existing(7)
-    known.watch(7)
-    assert known.observations[7].identity == ("B",)
+        tracker.note_existing(7, Record(7, identity=what))
+    tracker.note_existing(7)
+    tracker.watch(7)
+    assert tracker.observations[7].identity == ("B",)
 
 
 def test_a_seen_workflow_is_expected_when_it_is_watched_again_unless_it_has_ended() -> None:
-    known, _ = empty_tracker()
+    tracker, _ = empty_tracker()
     for id in (1, 2, 3, 4, 5):
-        known.watch(id)
+        tracker.watch(id)
         if id != 1:
-            known.apply_get(Record(id), 9.0)
-    known.apply_get(Record(3, Phase.SUCCEEDED), 9.0)
-    known.observations[4] = Observation(id=4, since=0.0, over=True, misses=3)
-    known.observations[5] = Observation(id=5, since=0.0, over=True, failures=3, workflow=Record(5))
+            tracker.apply_get(Record(id), 9.0)
+    tracker.apply_get(Record(3, Phase.SUCCEEDED), 9.0)
+    tracker.observations[4] = Observation(id=4, since=0.0, over=True, misses=3)
+    tracker.observations[5] = Observation(id=5, since=0.0, over=True, failures=3, workflow=Record(5))
     for id in (1, 2, 3, 4, 5):
-        known.forget(id)
-        known.watch(id)
-    assert [sight.expected for sight in known.observations.values()] == [False, True, False, False, True]
+        tracker.forget(id)
+        tracker.watch(id)
+    assert [observation.expected for observation in tracker.observations.values()] == [False, True, False, False, True]
 
 
 def test_existing_workflows_are_remembered_up_to_a_limit() -> None:
-    known, _ = empty_tracker()
+    tracker, _ = empty_tracker()
     for id in range(MAX_REMEMBERED + 5):
-        known.note_existing(id)
-        known.note_existing(0)
-    assert len(known._existing) == MAX_REMEMBERED
-    assert [id in known._existing for id in (0, 1, 5, 6)] == [True, False, False, True]
+        tracker.note_existing(id)
+        tracker.note_existing(0)
+    assert len(tracker._existing) == MAX_REMEMBERED
+    assert [id in tracker._existing for id in (0, 1, 5, 6)] == [True, False, False, True]
 
 
 def test_a_row_of_another_workflow_is_not_believed_and_a_get_is() -> None:
-    known, told = empty_tracker()
-    known.watch(7)
-    known.apply_get(Record(7, identity="A"), 9.0)
-    told.clear()
+    tracker, events = empty_tracker()
+    tracker.watch(7)
+    tracker.apply_get(Record(7, identity="A"), 9.0)
+    events.clear()
     for row in (Record(7, identity="B"), Record(7, Phase.SUCCEEDED, identity="B"), Record(7, step="x", identity="B")):
-        assert not known.apply_row(row, 20.0)
-    assert not told
-    assert known.apply_get(Record(7, identity="B"), 20.0)
-    assert [type(event) for event in told] == [Replaced]
+        assert not tracker.apply_row(row, 20.0)
+    assert not events
+    assert tracker.apply_get(Record(7, identity="B"), 20.0)
+    assert [type(event) for event in events] == [Replaced]
 
 
 def test_a_get_of_another_workflow_counts_once_its_record_is_complete() -> None:
-    known, told = empty_tracker()
-    known.watch(7)
-    known.apply_get(Detailed(7, identity="A"), 9.0)
-    told.clear()
-    assert not known.apply_get(Detailed(7, identity="B"), 20.0)
-    assert known.observations[7].ending
-    assert not told
-    assert known.apply_get(Detailed(7, identity="B", operations=()), 20.0)
-    assert [type(event) for event in told] == [Replaced]
+    tracker, events = empty_tracker()
+    tracker.watch(7)
+    tracker.apply_get(Detailed(7, identity="A"), 9.0)
+    events.clear()
+    assert not tracker.apply_get(Detailed(7, identity="B"), 20.0)
+    assert tracker.observations[7].ending
+    assert not events
+    assert tracker.apply_get(Detailed(7, identity="B", operations=()), 20.0)
+    assert [type(event) for event in events] == [Replaced]
 
 
 def test_a_new_watch_after_replaced_begins_with_the_new_workflow() -> None:
-    known, told = empty_tracker()
-    known.watch(7)
-    known.apply_get(Record(7, identity="A"), 9.0)
-    known.apply_get(Record(7, identity="B"), 20.0)
-    told.clear()
-    assert known.watch(7)
-    known.apply_get(Record(7, identity="B"), 30.0)
-    assert [(change.was, change.now) for change in told] == [(None, Phase.RUNNING)]
+    tracker, events = empty_tracker()
+    tracker.watch(7)
+    tracker.apply_get(Record(7, identity="A"), 9.0)
+    tracker.apply_get(Record(7, identity="B"), 20.0)
+    events.clear()
+    assert tracker.watch(7)
+    tracker.apply_get(Record(7, identity="B"), 30.0)
+    assert [(change.was, change.now) for change in events] == [(None, Phase.RUNNING)]
 
 
 # Steps in which nothing changes
@@ -596,27 +614,27 @@ def test_a_new_watch_after_replaced_begins_with_the_new_workflow() -> None:
 
 @pytest.mark.parametrize("bound", [timedelta(minutes=30), timedelta(seconds=0.5)])
 def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) -> None:
-    told: list[Any] = []
+    events: list[Any] = []
     now = 100.0
-    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append)
-    known.watch(7)
-    known.tracked.add(7, Tracking(Poll(), stalled_after=bound))
-    known.apply_get(Record(7, step="encode"), 100.0)
-    told.clear()
+    tracker: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), events.append)
+    tracker.watch(7)
+    tracker.tracked.add(7, Tracking(Poll(), stalled_after=bound))
+    tracker.apply_get(Record(7, step="encode"), 100.0)
+    events.clear()
     for seconds in (0.0, 0.4, 1.0, 1.5):
         now = 100.0 + seconds * bound.total_seconds()
-        known.apply_get(Record(7, step="encode"), now)
-    (stalled,) = told
+        tracker.apply_get(Record(7, step="encode"), now)
+    (stalled,) = events
     assert (stalled.id, stalled.usual, stalled.seconds) == (7, None, pytest.approx(bound.total_seconds()))
 
 
 def test_a_change_restarts_an_absolute_bound() -> None:
-    told: list[Any] = []
+    events: list[Any] = []
     now = 0.0
-    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append)
-    known.watch(7)
-    known.tracked.add(7, Tracking(Poll(), stalled_after=timedelta(seconds=10)))
+    tracker: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), events.append)
+    tracker.watch(7)
+    tracker.tracked.add(7, Tracking(Poll(), stalled_after=timedelta(seconds=10)))
     for second, step in enumerate(["a"] * 9 + ["b"] * 9 + ["c"] * 12):
         now = float(second)
-        known.apply_get(Record(7, step=step), now)
-    assert [event.workflow.step for event in told if isinstance(event, Stalled)] == ["c"]
+        tracker.apply_get(Record(7, step=step), now)
+    assert [event.workflow.step for event in events if isinstance(event, Stalled)] == ["c"]

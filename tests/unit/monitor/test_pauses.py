@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.monitored_server import Detailed, Operation, Record, Server, poller
+from tests.support.monitored_server import Detailed, Operation, Record, Server, new_poller
 from tests.support.virtual_time import run
 from workflow_async import Phase, Poll
 from workflow_async.monitor import Change
@@ -83,15 +83,15 @@ def test_the_oldest_answered_pause_is_forgotten_first(monkeypatch: pytest.Monkey
 # What watchers are told
 
 
-def later(seconds: float, deed: Callable[..., object], *arguments: Any) -> None:
+def later(seconds: float, action: Callable[..., object], *arguments: Any) -> None:
     """Do this after some seconds."""
-    asyncio.get_running_loop().call_later(seconds, deed, *arguments)
+    asyncio.get_running_loop().call_later(seconds, action, *arguments)
 
 
-async def events_of(looking: Poller[Any], seconds: float, **settings: Any) -> Sequence[Any]:
+async def events_of(poller: Poller[Any], seconds: float, **settings: Any) -> Sequence[Any]:
     """What a watch of workflow 1 is told within some seconds: the phases."""
     found: list[Any] = []
-    async with watching(looking, [1], None, poll=OFTEN, operations=False, stalled_after=None, **settings) as events:
+    async with watching(poller, [1], None, poll=OFTEN, operations=False, stalled_after=None, **settings) as events:
         with anyio.move_on_after(seconds):
             async for event in events:
                 assert isinstance(event, Change)
@@ -103,10 +103,10 @@ def test_an_answered_pause_is_not_reported_and_the_next_one_is() -> None:
     async def main() -> tuple[Sequence[Any], int]:
         server = Server()
         server.put(A)
-        looking = poller(server)
-        looking.note_resume(1, pause(A))
+        poller = new_poller(server)
+        poller.note_resume(1, pause(A))
         later(95, server.put, B)
-        return await events_of(looking, 200.0), len(server.gets)
+        return await events_of(poller, 200.0), len(server.gets)
 
     found, gets = run(main())
     assert found == [(None, Phase.PARKED, 100.0)]
@@ -118,10 +118,10 @@ def test_a_watch_that_goes_on_reports_the_next_pause_although_its_record_is_equa
     async def main() -> Sequence[Any]:
         server = Server(supports_listing=lists)
         server.put(A, *(Record(id) for id in range(2, 9)))
-        looking = poller(server)
-        later(45, looking.note_resume, 1, pause(A))
+        poller = new_poller(server)
+        later(45, poller.note_resume, 1, pause(A))
         later(95, server.put, B)
-        return await events_of(looking, 300.0)
+        return await events_of(poller, 300.0)
 
     first, second = run(main())
     assert first[:2] == (None, Phase.PARKED)
@@ -133,15 +133,15 @@ def test_a_later_watcher_gets_no_answered_pause() -> None:
     async def main() -> Sequence[Sequence[Any]]:
         server = Server()
         server.put(A)
-        looking = poller(server)
-        later(20, looking.note_resume, 1, pause(A))
+        poller = new_poller(server)
+        later(20, poller.note_resume, 1, pause(A))
         later(60, server.put, B)
 
         async def joined() -> Sequence[Any]:
             await anyio.sleep(20)
-            return await events_of(looking, 100.0)
+            return await events_of(poller, 100.0)
 
-        return await asyncio.gather(joined(), events_of(looking, 200.0))
+        return await asyncio.gather(joined(), events_of(poller, 200.0))
 
     joined, early = run(main())
     assert [now for _, now, _ in joined] == [Phase.PARKED]
@@ -153,10 +153,10 @@ def test_a_pause_whose_resume_was_refused_is_reported_after_all() -> None:
     async def main() -> Sequence[Any]:
         server = Server()
         server.put(A)
-        looking = poller(server)
-        looking.note_resume(1, pause(A))
-        later(33, looking.withdraw_resume, 1)
-        return await events_of(looking, 100.0)
+        poller = new_poller(server)
+        poller.note_resume(1, pause(A))
+        later(33, poller.withdraw_resume, 1)
+        return await events_of(poller, 100.0)
 
     assert run(main()) == [(None, Phase.PARKED, 33.0)]
 
@@ -165,10 +165,10 @@ def test_a_queued_pause_is_not_returned_after_it_was_answered() -> None:
     async def main() -> Any:
         server = Server()
         server.put(A)
-        looking = poller(server)
-        async with watching(looking, [1], None, poll=OFTEN, operations=False, stalled_after=None) as events:
-            await wait(looking, 1, WaitOptions(poll=OFTEN, parked="return"), check=False)
-            looking.note_resume(1, pause(A))
+        poller = new_poller(server)
+        async with watching(poller, [1], None, poll=OFTEN, operations=False, stalled_after=None) as events:
+            await wait(poller, 1, WaitOptions(poll=OFTEN, parked="return"), check=False)
+            poller.note_resume(1, pause(A))
             server.set_phase(Phase.RUNNING, 1, operations=(Operation("a", "succeeded"),))
             return await anext(events)
 

@@ -11,7 +11,7 @@ from attrs import define
 
 from tests.support import virtual_time as virtual
 from tests.support.leftovers import assert_all_gone, now, reads
-from tests.support.monitored_server import SERVER_KEY, Record, Server, poller, running
+from tests.support.monitored_server import SERVER_KEY, Record, Server, new_poller, running
 from tests.unit.monitor.test_fetcher import watch_list
 from tests.unit.monitor.test_poller import STEADY, later, waiting, watch
 from workflow_async import Clock, Phase
@@ -51,7 +51,7 @@ class Odd(Server):
         return await super().find_changed(known)
 
 
-def every_watcher(loop: Poller[Any], server: Server) -> list[Coroutine[Any, Any, Any]]:
+def every_watcher(poller: Poller[Any], server: Server) -> list[Coroutine[Any, Any, Any]]:
     """One of each kind."""
 
     async def follows(changes: Any) -> Any:
@@ -59,15 +59,15 @@ def every_watcher(loop: Poller[Any], server: Server) -> list[Coroutine[Any, Any,
             return await reads(changes)
 
     async def completes() -> Any:
-        return [outcome async for outcome in OutcomeStream(loop, WaitOptions(poll=STEADY), range(5))]
+        return [outcome async for outcome in OutcomeStream(poller, WaitOptions(poll=STEADY), range(5))]
 
     return [
-        *(waiting(loop, id) for id in range(5)),
-        waiting(loop, 3, timeout=1000.0),
-        wait_all(loop, range(5), WaitOptions(poll=STEADY)),
-        follows(watch(loop, *range(5))),
+        *(waiting(poller, id) for id in range(5)),
+        waiting(poller, 3, timeout=1000.0),
+        wait_all(poller, range(5), WaitOptions(poll=STEADY)),
+        follows(watch(poller, *range(5))),
         completes(),
-        *([follows(watch_list(loop, server))] if server.supports_listing else []),
+        *([follows(watch_list(poller, server))] if server.supports_listing else []),
     ]
 
 
@@ -88,8 +88,8 @@ def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_a_new
             where=where,
             workflows=running(*range(5)),
         )
-        loop = poller(server)
-        tasks = [asyncio.create_task(watcher) for watcher in every_watcher(loop, server)]
+        poller = new_poller(server)
+        tasks = [asyncio.create_task(watcher) for watcher in every_watcher(poller, server)]
         await asyncio.sleep(5.0)
         assert not any(task.done() for task in tasks)
         server.bug = bug
@@ -102,11 +102,11 @@ def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_a_new
             assert all(isinstance(cause, expected) for cause in flatten(end.__cause__))
             assert str(end).startswith(f"polling ended with an unexpected {expected.__name__}: ")
         assert len({id(end) for end in ends}) == len(ends)
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
         server.bug = None
         later(5, lambda: server.set_phase(Phase.SUCCEEDED, *range(5)))
-        assert (await waiting(loop, 3)).phase is Phase.SUCCEEDED
-        assert_all_gone(loop, server)
+        assert (await waiting(poller, 3)).phase is Phase.SUCCEEDED
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -114,8 +114,8 @@ def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_a_new
 def test_events_before_an_unexpected_error_are_returned_before_it() -> None:
     async def main() -> None:
         server = Odd(workflows=running(1, 2))
-        loop = poller(server)
-        async with watch(loop, 1, 2) as changes:
+        poller = new_poller(server)
+        async with watch(poller, 1, 2) as changes:
             await asyncio.sleep(1.0)
             server.bug = ValueError("odd")
             await asyncio.sleep(10.0)
@@ -125,7 +125,7 @@ def test_events_before_an_unexpected_error_are_returned_before_it() -> None:
                     await anext(changes)
             with pytest.raises(PollTaskFailed):
                 changes.add(3)
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -136,11 +136,11 @@ def test_a_clock_that_fails_is_an_unexpected_error() -> None:
             raise OSError("no time")
 
         server = Server(workflows=running(1))
-        loop: Poller[Any] = Poller(server, Clock(now=now, sleep=sleep, jitter=lambda: 0.5))
+        poller: Poller[Any] = Poller(server, Clock(now=now, sleep=sleep, jitter=lambda: 0.5))
         with pytest.raises(PollTaskFailed, match="OSError") as caught:
-            await waiting(loop, 1)
+            await waiting(poller, 1)
         assert isinstance(caught.value.__cause__, OSError)
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -153,7 +153,7 @@ def test_several_errors_in_one_step_come_as_a_group() -> None:
                 raise ValueError(id)
 
         with pytest.raises(PollTaskFailed) as caught:
-            await wait_all(poller(Falling(workflows=running(1, 2))), [1, 2], WaitOptions(poll=STEADY))
+            await wait_all(new_poller(Falling(workflows=running(1, 2))), [1, 2], WaitOptions(poll=STEADY))
         assert isinstance(caught.value.__cause__, ExceptionGroup)
 
     virtual.run(main())
@@ -171,11 +171,11 @@ def test_an_error_without_a_watcher_is_reported_by_the_loop() -> None:
                     raise ValueError("while it ends")
 
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-        loop = poller(Falling(workflows=running(1)))
-        async with watch(loop, 1):
+        poller = new_poller(Falling(workflows=running(1)))
+        async with watch(poller, 1):
             await asyncio.sleep(1.0)
         gc.collect()
-        assert not loop._task.running
+        assert not poller._task.running
 
     virtual.run(main())
     assert [type(context["exception"]) for context in reported] == [ExceptionGroup]
@@ -189,12 +189,12 @@ def test_a_watcher_that_starts_while_the_failed_task_ends_gets_each_event_once()
 
     async def main() -> None:
         server = Uneven(workflows={1: ClientClosed("closed"), 2: Record(2)})
-        loop = poller(server)
-        changes = await watch(loop, 1, 2).__aenter__()
+        poller = new_poller(server)
+        changes = await watch(poller, 1, 2).__aenter__()
         try:
             await anext(changes)
         except ClientClosed:
-            async with watch(loop, 2) as anew:  # in the step of the error, before the poll task runs
+            async with watch(poller, 2) as anew:  # in the step of the error, before the poll task runs
                 await asyncio.sleep(0.1)
                 assert now() == pytest.approx(1.1)
                 assert server.in_flight == 1
@@ -203,7 +203,7 @@ def test_a_watcher_that_starts_while_the_failed_task_ends_gets_each_event_once()
                     f"{SERVER_KEY}/2/running",
                     f"{SERVER_KEY}/2/end/succeeded",
                 ]
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -214,14 +214,14 @@ def test_a_watcher_that_starts_while_the_failed_task_ends_gets_each_event_once()
 def test_when_every_task_is_cancelled_a_waiter_outside_of_them_gets_an_error() -> None:
     async def main() -> None:
         server = Server(seconds=1.0, workflows=running(1))
-        loop = poller(server)
-        async with watch(loop, 1) as changes:
+        poller = new_poller(server)
+        async with watch(poller, 1) as changes:
             await anext(changes)
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
             with pytest.raises(PollTaskFailed, match="CancelledError"):
                 await anext(changes)
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -229,15 +229,15 @@ def test_when_every_task_is_cancelled_a_waiter_outside_of_them_gets_an_error() -
 def test_a_request_whose_task_was_cancelled_is_sent_again() -> None:
     async def main() -> None:
         server = Server(seconds=1.0, workflows=running(1))
-        loop = poller(server)
+        poller = new_poller(server)
         before = asyncio.all_tasks()
-        waits = asyncio.create_task(waiting(loop, 1))
+        waits = asyncio.create_task(waiting(poller, 1))
         await asyncio.sleep(0.5)
         (request,) = [task for task in asyncio.all_tasks() - before if "_get_loop" in repr(task)]
         request.cancel()
         later(3, lambda: server.set_phase(Phase.SUCCEEDED, 1))
         assert (await waits).phase is Phase.SUCCEEDED
         assert [at for at, _, _ in server.gets][:2] == pytest.approx([0.0, 0.5])
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from tests.support import virtual_time as virtual
 from tests.support.leftovers import assert_all_gone, now, reads
-from tests.support.monitored_server import Record, Server, poller, running
+from tests.support.monitored_server import Record, Server, new_poller, running
 from tests.unit.monitor.test_fetcher import watch_list
 from tests.unit.monitor.test_poller import STEADY, assert_nothing_left, later, waiting, watch
 from workflow_async import Clock, Phase, Poll
@@ -39,21 +39,21 @@ CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("CALLER", default="
 def test_a_reader_that_times_out_more_often_than_the_server_answers_gets_every_event() -> None:
     async def main() -> None:
         server = Server(seconds=3.0, workflows=running(1, 2))
-        loop = poller(server)
+        poller = new_poller(server)
         later(20, lambda: server.set_phase(Phase.SUCCEEDED, 1, 2))
-        told, given_up = [], 0
-        async with watch(loop, 1, 2) as changes:
+        events, given_up = [], 0
+        async with watch(poller, 1, 2) as changes:
             while changes.ids:
                 try:
                     async with asyncio.timeout(0.5):
-                        told.append(await anext(changes))
+                        events.append(await anext(changes))
                 except TimeoutError:
                     given_up += 1
         for id in (1, 2):
-            assert [event.now for event in told if event.id == id] == [Phase.RUNNING, Phase.SUCCEEDED]
+            assert [event.now for event in events if event.id == id] == [Phase.RUNNING, Phase.SUCCEEDED]
         assert given_up > 30
         assert len(server.gets) == 2 * 5, "each answered request is followed by the next, and none is cut"
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -62,11 +62,11 @@ def test_a_reader_that_times_out_more_often_than_the_server_answers_gets_every_e
 def test_a_watcher_that_leaves_cancels_no_request_of_another(how: str) -> None:
     async def main() -> None:
         server = Server(seconds=5.0, workflows=running(7))
-        loop = poller(server)
+        poller = new_poller(server)
 
         async def first() -> None:
             with anyio.move_on_after(2.0 if how == "scope" else None):
-                async with asyncio.timeout(2.0 if how == "timeout" else None), watch(loop, 7) as changes:
+                async with asyncio.timeout(2.0 if how == "timeout" else None), watch(poller, 7) as changes:
                     if how == "fails":
                         await asyncio.sleep(2.0)
                         raise ZeroDivisionError
@@ -75,14 +75,14 @@ def test_a_watcher_that_leaves_cancels_no_request_of_another(how: str) -> None:
         leaves = asyncio.create_task(first())
         await asyncio.sleep(1.0)
         server.set_phase(Phase.SUCCEEDED, 7)  # the request on its way was answered before
-        stays = asyncio.create_task(waiting(loop, 7))
+        stays = asyncio.create_task(waiting(poller, 7))
         if how == "native":
             later(1.0, leaves.cancel)
         await asyncio.wait([leaves])
         assert now() == pytest.approx(2.0)
         assert (await stays).phase is Phase.SUCCEEDED
         assert [at for at, _, _ in server.gets] == pytest.approx([0.0, 7.0])
-        assert_all_gone(loop, server)
+        assert_all_gone(poller, server)
 
     virtual.run(main())
 
@@ -110,13 +110,13 @@ class Curious(Server):
 def test_no_context_variable_of_a_caller_appears_in_a_poll(lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
         server = Curious(supports_listing=lists, supports_bulk_check=True, workflows=running(*range(10)))
-        loop = poller(server)
+        poller = new_poller(server)
         later(10, lambda: server.set_phase(Phase.SUCCEEDED, *range(10)))
         CALLER.set("request 4711")
-        await wait_all(loop, range(10), WaitOptions(poll=STEADY))
+        await wait_all(poller, range(10), WaitOptions(poll=STEADY))
         if lists:
             server.put(Record(77))
-            async with watch_list(loop, server) as changes:
+            async with watch_list(poller, server) as changes:
                 await anext(changes)
         assert server.contexts == {"nobody"}
         assert CALLER.get() == "request 4711"
@@ -167,8 +167,8 @@ async def handling(act: Callable[[], Coroutine[Any, Any, T]], *about: object) ->
 def assert_no_trace_of_what_a_caller_handles() -> Coroutine[Any, Any, None]:
     async def main() -> None:
         server = Noting(workflows={7: ServerError(503), 8: Record(8), 9: Forbidden(403)})
-        loop = poller(server)
-        changes, handled = await handling(watch(loop, 7, 8, 9).__aenter__)
+        poller = new_poller(server)
+        changes, handled = await handling(watch(poller, 7, 8, 9).__aenter__)
         gc.collect()
         assert handled() is None, "the poll task keeps the frames of what its first caller handled"
         lost, _ = await handling(changes.__anext__)
@@ -177,7 +177,7 @@ def assert_no_trace_of_what_a_caller_handles() -> Coroutine[Any, Any, None]:
         assert len(server.raised) >= 2
         assert not [one for error in (*server.raised, lost.error) for one in chain(error) if isinstance(one, Handled)]
         await changes.__aexit__(None, None, None)
-        assert_nothing_left(loop, server)
+        assert_nothing_left(poller, server)
 
     return main()
 
@@ -189,11 +189,11 @@ def test_an_exception_that_a_caller_handles_appears_in_no_poll_and_is_not_kept()
 def test_each_watcher_raises_its_own_copy_of_a_shared_error() -> None:
     async def main() -> None:
         server = Server(workflows={7: Forbidden(403)})
-        loop = poller(server)
+        poller = new_poller(server)
 
         async def caught() -> BaseException:
             try:
-                await waiting(loop, 7)
+                await waiting(poller, 7)
             except Forbidden as error:
                 return error
             raise AssertionError
@@ -210,19 +210,19 @@ def test_each_watcher_raises_its_own_copy_of_a_shared_error() -> None:
 
 async def everything_works(server: Server) -> None:
     """All kinds of watchers, to their ends."""
-    loop = poller(server)
+    poller = new_poller(server)
     asyncio.get_running_loop().call_later(0.05, lambda: server.set_phase(Phase.SUCCEEDED, *range(5)))
     often = Poll(interval=0.02, ceiling=0.02)
-    assert (await waiting(loop, 1, poll=often)).phase is Phase.SUCCEEDED
-    assert len(await wait_all(loop, range(5), WaitOptions(poll=often, timeout=5.0))) == 5
+    assert (await waiting(poller, 1, poll=often)).phase is Phase.SUCCEEDED
+    assert len(await wait_all(poller, range(5), WaitOptions(poll=often, timeout=5.0))) == 5
     server.put(*(Record(id) for id in range(10, 15)))
-    async with watch_list(loop, server, poll=often) as changes, watch(loop, 12, poll=often) as one:
+    async with watch_list(poller, server, poll=often) as changes, watch(poller, 12, poll=often) as one:
         assert {(await anext(changes)).id for _ in range(5)} == set(range(10, 15))
         server.set_phase(Phase.FAILED, *range(10, 15))
         assert [event.now for event in await reads(one)][-1] is Phase.FAILED
-    async with aclosing(OutcomeStream(loop, WaitOptions(poll=often), range(10, 15))) as outcomes:
+    async with aclosing(OutcomeStream(poller, WaitOptions(poll=often), range(10, 15))) as outcomes:
         assert (await anext(outcomes)).id in range(10, 15)
-    assert not loop._task.running
+    assert not poller._task.running
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -264,17 +264,17 @@ def test_a_task_factory_without_contexts_works() -> None:
 
 def test_a_poller_whose_loop_was_closed_under_its_watchers_starts_again_in_the_next_loop() -> None:
     server = Server(workflows=running(1))
-    loop: Poller[Any] = Poller(server, Clock(now=lambda: 0.0, sleep=anyio.sleep, jitter=lambda: 0.5))
+    poller: Poller[Any] = Poller(server, Clock(now=lambda: 0.0, sleep=anyio.sleep, jitter=lambda: 0.5))
 
     async def first() -> None:
-        await watch(loop, 1).__aenter__()
+        await watch(poller, 1).__aenter__()
         await asyncio.sleep(0)
 
     async def second() -> None:
-        loop.open()
+        poller.open()
         server.set_phase(Phase.SUCCEEDED, 1)
-        assert (await waiting(loop, 1)).phase is Phase.SUCCEEDED
-        assert not loop._task.running
+        assert (await waiting(poller, 1)).phase is Phase.SUCCEEDED
+        assert not poller._task.running
 
     abandoned = virtual.VirtualLoop()
     abandoned.run_until_complete(first())

@@ -78,9 +78,11 @@ class Drive:
 
     def _see(self, id: int, *, certain: bool) -> None:
         self.checks[id].append(self.now)
-        sight = self.observations[id]
-        known = sight.workflow is not None
-        self.observations[id] = evolve(sight, workflow=Record(id), unchanged=sight.unchanged + 1 if known else 0)
+        observation = self.observations[id]
+        known = observation.workflow is not None
+        self.observations[id] = evolve(
+            observation, workflow=Record(id), unchanged=observation.unchanged + 1 if known else 0
+        )
         if certain and id in self.changed:
             self.changed.discard(id)
             self.observations[id] = evolve(self.observations[id], unchanged=0)
@@ -108,8 +110,8 @@ class Drive:
         return singles + self.pages * sum(at >= since for at in self.list_reads)
 
 
-def longest_gap(looks: dict[int, list[float]]) -> float:
-    return max(later - earlier for ats in looks.values() for earlier, later in pairwise(ats))
+def longest_gap(checks: dict[int, list[float]]) -> float:
+    return max(later - earlier for ats in checks.values() for earlier, later in pairwise(ats))
 
 
 # Cost
@@ -222,17 +224,17 @@ def test_no_workflow_waits_longer_than_two_intervals_for_a_check(lists: bool, co
 
 
 def test_at_most_64_requests_are_in_flight_and_the_longest_due_is_next() -> None:
-    plan = Scheduler(supports_listing=False, supports_bulk_check=False)
-    sights = {id: Observation[Any](id=id, since=0.0) for id in range(200)}
-    for id in sights:
-        plan.add(id, Tracking(EXACT))
-    plan.next_requests(0.0, sights)
-    due = plan.next_requests(10.0, sights)
+    scheduler = Scheduler(supports_listing=False, supports_bulk_check=False)
+    observations = {id: Observation[Any](id=id, since=0.0) for id in range(200)}
+    for id in observations:
+        scheduler.add(id, Tracking(EXACT))
+    scheduler.next_requests(0.0, observations)
+    due = scheduler.next_requests(10.0, observations)
     assert len(due.gets) == MAX_IN_FLIGHT - 1  # the first was on its way already
     assert due.next_at is None  # it is an answer that has to come now
-    assert plan.next_requests(10.0, sights).gets == ()
-    plan.finish((due.gets[0],), {due.gets[0]: 12.0})
-    assert plan.next_requests(10.0, sights).gets == (max(due.gets) + 1,)
+    assert scheduler.next_requests(10.0, observations).gets == ()
+    scheduler.finish((due.gets[0],), {due.gets[0]: 12.0})
+    assert scheduler.next_requests(10.0, observations).gets == (max(due.gets) + 1,)
 
 
 # Spread
@@ -280,17 +282,20 @@ def test_bulk_checks_stand_for_many_workflows_and_every_tenth_check_is_a_get() -
 
 
 def test_no_bulk_check_is_larger_than_its_limit() -> None:
-    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
-    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
-    for id in sights:
-        plan.add(id, Tracking(STEADY))
-    chunks = [*plan.next_requests(0.0, sights).bulk_checks, *plan.next_requests(5.0, sights).bulk_checks]
+    scheduler = Scheduler(supports_listing=False, supports_bulk_check=True)
+    observations = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
+    for id in observations:
+        scheduler.add(id, Tracking(STEADY))
+    chunks = [
+        *scheduler.next_requests(0.0, observations).bulk_checks,
+        *scheduler.next_requests(5.0, observations).bulk_checks,
+    ]
     assert max(map(len, chunks)) == BULK_SIZE
     assert sorted(id for ids in chunks for id in ids) == list(range(1000))
 
 
 @pytest.mark.parametrize(
-    "sight",
+    "observation",
     [
         Observation[Any](id=9, since=0.0),
         Observation[Any](id=9, since=0.0, workflow=Record(9, Phase.PARKED)),
@@ -300,21 +305,21 @@ def test_no_bulk_check_is_larger_than_its_limit() -> None:
     ],
     ids=["never seen", "parked", "of an unknown state", "not found", "glanced at nine times"],
 )
-def test_these_workflows_get_no_bulk_check(sight: Observation[Any]) -> None:
-    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
-    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: sight}
-    for id in sights:
-        plan.add(id, Tracking(STEADY))
-    asks = plan.next_requests(0.0, sights)
+def test_these_workflows_get_no_bulk_check(observation: Observation[Any]) -> None:
+    scheduler = Scheduler(supports_listing=False, supports_bulk_check=True)
+    observations = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: observation}
+    for id in observations:
+        scheduler.add(id, Tracking(STEADY))
+    asks = scheduler.next_requests(0.0, observations)
     assert (asks.gets, asks.bulk_checks) == ((9,), ((0, 1, 2, 3, 4),))
 
 
 def test_a_workflow_watched_with_operations_gets_no_bulk_check() -> None:
-    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
-    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
-    for id in sights:
-        plan.add(id, Tracking(STEADY, operations=id < 5))
-    asks = plan.next_requests(0.0, sights)
+    scheduler = Scheduler(supports_listing=False, supports_bulk_check=True)
+    observations = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
+    for id in observations:
+        scheduler.add(id, Tracking(STEADY, operations=id < 5))
+    asks = scheduler.next_requests(0.0, observations)
     assert (set(asks.gets), asks.bulk_checks) == ({0, 1, 2, 3, 4}, ((5, 6, 7, 8, 9),))
 
 
@@ -468,9 +473,9 @@ def test_a_list_that_is_not_supported_is_not_read_again() -> None:
 # A server that asks for a pause
 
 
-@pytest.mark.parametrize(("lists", "glances"), [(False, False), (False, True), (True, False)])
-def test_no_request_is_sent_during_a_pause(lists: bool, glances: bool) -> None:  # noqa: FBT001 - cases
-    drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=glances), listed=set(range(900)))
+@pytest.mark.parametrize(("lists", "bulk"), [(False, False), (False, True), (True, False)])
+def test_no_request_is_sent_during_a_pause(lists: bool, bulk: bool) -> None:  # noqa: FBT001 - cases
+    drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=bulk), listed=set(range(900)))
     drive.add(range(1000))
     drive.run(30)
     drive.scheduler.paused_until = until = drive.now + 60
@@ -510,9 +515,9 @@ def test_a_pause_makes_no_check_earlier() -> None:
 
 
 def test_without_workflows_there_is_no_next_instant_in_a_pause_either() -> None:
-    plan = Scheduler(supports_listing=True, supports_bulk_check=True)
-    plan.paused_until = 100.0
-    assert plan.next_requests(0.0, {}).next_at is None
+    scheduler = Scheduler(supports_listing=True, supports_bulk_check=True)
+    scheduler.paused_until = 100.0
+    assert scheduler.next_requests(0.0, {}).next_at is None
 
 
 # Bulk checks that are left out
@@ -535,14 +540,14 @@ def test_while_bulk_checks_are_disabled_gets_are_sent_and_later_bulk_checks_agai
 
 
 def test_the_poll_with_the_shorter_interval_counts() -> None:
-    plan = Scheduler(supports_listing=False, supports_bulk_check=False)
+    scheduler = Scheduler(supports_listing=False, supports_bulk_check=False)
     slow, fast = Poll(interval=5), Poll(interval=1)
     for poll in (slow, fast, slow):
-        plan.add(1, Tracking(poll))
-    assert plan.tracked[1].poll == fast
-    assert plan.tracked.fastest == fast
-    plan.remove(1)
-    assert not plan.tracked
+        scheduler.add(1, Tracking(poll))
+    assert scheduler.tracked[1].poll == fast
+    assert scheduler.tracked.fastest == fast
+    scheduler.remove(1)
+    assert not scheduler.tracked
 
 
 def test_a_wake_makes_the_next_check_an_earlier_get() -> None:
@@ -576,9 +581,9 @@ class Chaos:
     reading_list: bool = False
     rested: set[int] = field(factory=set)
 
-    def do(self, deed: str, id: int) -> None:
+    def do(self, action: str, id: int) -> None:
         self.now += 0.7
-        getattr(self, f"_{deed}")(id)
+        getattr(self, f"_{action}")(id)
 
     def _add(self, id: int) -> None:
         if id not in self.scheduler.tracked:
@@ -590,8 +595,8 @@ class Chaos:
             self.scheduler.remove(id)
 
     def _ask(self, id: int) -> None:
-        sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(6)}
-        asks = self.scheduler.next_requests(self.now, sights)
+        observations = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(6)}
+        asks = self.scheduler.next_requests(self.now, observations)
         self.in_flight += [(got,) for got in asks.gets] + list(asks.bulk_checks)
         self.reading_list = self.reading_list or asks.read_list
 
@@ -652,11 +657,11 @@ class Chaos:
 
 @given(STEPS, st.booleans(), st.booleans())
 def test_after_any_steps_no_workflow_is_forgotten_and_nothing_is_left(
-    deeds: list[tuple[str, int]], lists: bool, glances: bool  # noqa: FBT001 - cases
+    actions: list[tuple[str, int]], lists: bool, bulk_checks: bool  # noqa: FBT001 - cases
 ) -> None:  # fmt: skip
-    chaos = Chaos(Scheduler(supports_listing=lists, supports_bulk_check=glances))
-    for deed, id in deeds:
-        chaos.do(deed, id)
+    chaos = Chaos(Scheduler(supports_listing=lists, supports_bulk_check=bulk_checks))
+    for action, id in actions:
+        chaos.do(action, id)
         chaos.check()
     for id in range(6):
         chaos.do("remove", id)

@@ -16,10 +16,10 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 def change(id: int, was: Phase | None, now: Phase, *operations: str, key: str = "") -> Change[Any]:
-    told = tuple(
+    events = tuple(
         OperationChange(operation=name, position=n, was=None, now="running") for n, name in enumerate(operations)
     )
-    return Change(workflow=Record(id, now), was=was, now=now, seen_at=NOON, operations=told, key=key)
+    return Change(workflow=Record(id, now), was=was, now=now, seen_at=NOON, operations=events, key=key)
 
 
 def stalled(id: int) -> Stalled[Any]:
@@ -99,10 +99,10 @@ def test_an_event_that_is_put_back_comes_before_later_ones() -> None:
 def test_a_stall_that_is_put_back_is_dropped_if_a_change_has_ended_it() -> None:
     slow = subscription()
     slow.put(stalled(7))
-    told = slow.get_nowait()
-    assert told is not None
+    events = slow.get_nowait()
+    assert events is not None
     slow.put(change(7, Phase.RUNNING, Phase.SUCCEEDED))
-    slow.put_back(told)
+    slow.put_back(events)
     (one,) = taken(slow)
     assert one.now is Phase.SUCCEEDED
 
@@ -110,10 +110,10 @@ def test_a_stall_that_is_put_back_is_dropped_if_a_change_has_ended_it() -> None:
 def test_an_event_of_a_dropped_workflow_is_not_put_back() -> None:
     slow = subscription()
     slow.put(change(7, None, Phase.RUNNING))
-    told = slow.get_nowait()
-    assert told is not None
+    events = slow.get_nowait()
+    assert events is not None
     slow.drop(7)
-    slow.put_back(told)
+    slow.put_back(events)
     assert taken(slow) == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import Detailed, Operation, Record, Server, poller, running
+from tests.support.monitored_server import Detailed, Operation, Record, Server, new_poller, running
 from workflow_async import Phase, Poll
 from workflow_async.errors import (
     CallError,
@@ -54,12 +54,12 @@ class Scripted(Server):
         return [round(later - earlier, 1) for earlier, later in pairwise(ats)]
 
 
-def waited(*shows: Any, check: bool = False, **terms: Any) -> tuple[Any, Scripted, float]:
+def waited(*shows: Any, check: bool = False, **options: Any) -> tuple[Any, Scripted, float]:
     """The record a wait ends with, what was asked, and when it ended."""
 
     async def main() -> tuple[Any, Scripted, float]:
         server = Scripted(*shows)
-        found = await wait(poller(server), 7, WaitOptions(**{"poll": STEADY, **terms}), check=check)
+        found = await wait(new_poller(server), 7, WaitOptions(**{"poll": STEADY, **options}), check=check)
         return found, server, asyncio.get_running_loop().time()
 
     return virtual.run(main())
@@ -129,11 +129,11 @@ def test_a_wait_until_something_ends_with_the_first_record_that_shows_it() -> No
 def test_until_is_called_only_with_records_that_hold_their_operations() -> None:
     async def main() -> None:
         server = Server(workflows={7: Detailed(7, operations=(Operation("encode", "running"),))})
-        loop = poller(server)
-        plain = asyncio.create_task(wait(loop, 7, WaitOptions(poll=STEADY), check=False))
+        poller = new_poller(server)
+        plain = asyncio.create_task(wait(poller, 7, WaitOptions(poll=STEADY), check=False))
         await asyncio.sleep(5)
         runs = WaitOptions[Any](poll=STEADY, until=lambda w: w.operations[0].state_text == "running")
-        assert (await wait(loop, 7, runs, check=False)).operations
+        assert (await wait(poller, 7, runs, check=False)).operations
         plain.cancel()
 
     virtual.run(main())
@@ -147,11 +147,11 @@ def test_an_until_that_fails_ends_the_wait_with_its_error_and_leaves_nothing() -
 def test_many_are_parked_in_three_ways() -> None:
     async def main() -> None:
         server = Server(workflows=running(1) | {2: Record(2, Phase.PARKED)})
-        loop = poller(server)
+        poller = new_poller(server)
         asyncio.get_running_loop().call_later(10, lambda: server.set_phase(Phase.SUCCEEDED, 1, 2))
         returned, waits = await asyncio.gather(
-            wait_all(loop, [1, 2], WaitOptions(poll=STEADY, parked="return")),
-            wait_all(loop, [1, 2], WaitOptions(poll=STEADY)),
+            wait_all(poller, [1, 2], WaitOptions(poll=STEADY, parked="return")),
+            wait_all(poller, [1, 2], WaitOptions(poll=STEADY)),
         )
         assert [type(outcome) for outcome in returned] == [Finished, Parked]
         assert [type(outcome) for outcome in waits] == [Finished, Finished]
@@ -161,10 +161,10 @@ def test_many_are_parked_in_three_ways() -> None:
 
 def test_an_id_given_twice_has_its_outcome_twice_and_no_id_has_none() -> None:
     async def main() -> None:
-        loop = poller(Server(workflows={7: DONE, 8: Record(8, Phase.FAILED)}))
-        outcomes = await wait_all(loop, [8, 7, 8], WaitOptions[Any]())
+        poller = new_poller(Server(workflows={7: DONE, 8: Record(8, Phase.FAILED)}))
+        outcomes = await wait_all(poller, [8, 7, 8], WaitOptions[Any]())
         assert [outcome.id for outcome in outcomes] == [8, 7, 8]
-        assert await wait_all(loop, [], WaitOptions[Any]()) == ()
+        assert await wait_all(poller, [], WaitOptions[Any]()) == ()
 
     virtual.run(main())
 
@@ -222,7 +222,9 @@ def test_an_error_that_is_a_bug_is_not_hidden() -> None:
 def test_an_outage_may_last_as_long_as_poll_outage(error: CallError) -> None:
     async def main() -> None:
         with pytest.raises(type(error)):
-            await wait(poller(Scripted(RUNNING, error)), 7, WaitOptions(poll=Poll(outage=60, jitter=0)), check=False)
+            await wait(
+                new_poller(Scripted(RUNNING, error)), 7, WaitOptions(poll=Poll(outage=60, jitter=0)), check=False
+            )
         assert 60 <= asyncio.get_running_loop().time() < 130
 
     virtual.run(main())
@@ -244,7 +246,7 @@ def test_a_server_that_asks_for_a_pause_gets_one() -> None:
 
 def test_a_cancelled_wait_is_cancelled() -> None:
     async def main() -> None:
-        waiting = asyncio.create_task(wait(poller(Scripted(RUNNING)), 7, WaitOptions(poll=STEADY), check=False))
+        waiting = asyncio.create_task(wait(new_poller(Scripted(RUNNING)), 7, WaitOptions(poll=STEADY), check=False))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

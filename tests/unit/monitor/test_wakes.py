@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import Record, Server, poller
+from tests.support.monitored_server import Record, Server, new_poller
 from tests.unit.monitor.test_poller import watch
 from workflow_async import OpencastClient, Poll
 from workflow_async.errors import WrongEventLoop
@@ -44,12 +44,12 @@ def test_no_more_than_a_thousand_early_hints_are_kept() -> None:
 def test_hundreds_of_hints_are_one_check_a_second() -> None:
     async def main() -> None:
         server = Server(workflows={7: Record(7)})
-        loop = poller(server)
-        async with watch(loop, 7, poll=RARE) as changes:
+        poller = new_poller(server)
+        async with watch(poller, 7, poll=RARE) as changes:
             await anext(changes)
             before = server.requests
             for _ in range(600):
-                assert loop.wake(7)
+                assert poller.wake(7)
                 await anyio.sleep(0.005)
             assert server.requests - before <= 3 / MIN_SPACING + 1
 
@@ -59,9 +59,9 @@ def test_hundreds_of_hints_are_one_check_a_second() -> None:
 def test_a_hint_during_a_request_is_followed_by_another_check() -> None:
     async def main() -> None:
         server = Server(workflows={7: Record(7)}, seconds=0.5)
-        loop = poller(server)
-        async with watch(loop, 7, poll=RARE) as changes:
-            asyncio.get_running_loop().call_later(0.25, loop.wake, 7)
+        poller = new_poller(server)
+        async with watch(poller, 7, poll=RARE) as changes:
+            asyncio.get_running_loop().call_later(0.25, poller.wake, 7)
             await anext(changes)
             await anyio.sleep(2)
             assert server.requests == 2
@@ -71,15 +71,15 @@ def test_a_hint_during_a_request_is_followed_by_another_check() -> None:
 
 def test_a_hint_says_whether_its_workflow_is_watched_here() -> None:
     async def main() -> None:
-        loop = poller(Server(workflows={7: Record(7)}))
-        assert not loop.wake(7)
-        assert not loop.wake()
-        async with watch(loop, 7) as changes:
+        poller = new_poller(Server(workflows={7: Record(7)}))
+        assert not poller.wake(7)
+        assert not poller.wake()
+        async with watch(poller, 7) as changes:
             await anext(changes)
-            assert loop.wake(7)
-            assert loop.wake()
-            assert not loop.wake(8)
-        assert not loop.wake(7)
+            assert poller.wake(7)
+            assert poller.wake()
+            assert not poller.wake(8)
+        assert not poller.wake(7)
 
     virtual.run(main())
 
@@ -87,14 +87,14 @@ def test_a_hint_says_whether_its_workflow_is_watched_here() -> None:
 def test_a_hint_without_an_id_checks_everything() -> None:
     async def main() -> None:
         server = Server(workflows={id: Record(id) for id in (1, 2, 3)})
-        loop = poller(server)
-        async with watch(loop, 1, 2, 3, poll=RARE) as changes:
+        poller = new_poller(server)
+        async with watch(poller, 1, 2, 3, poll=RARE) as changes:
             for _ in range(3):
                 await anext(changes)
             before = server.requests
             await anyio.sleep(5)
             assert server.requests == before
-            loop.wake()
+            poller.wake()
             await anyio.sleep(1)
             assert server.requests == before + 3
 
@@ -104,10 +104,10 @@ def test_a_hint_without_an_id_checks_everything() -> None:
 def test_a_hint_that_overtakes_its_watch_is_obeyed_when_the_watch_begins() -> None:
     async def main() -> None:
         server = Server(workflows={7: Record(7)})
-        loop = poller(server)
-        assert not loop.wake(7)
+        poller = new_poller(server)
+        assert not poller.wake(7)
         slow = Poll(initial=50.0, interval=100.0, ceiling=100.0, jitter=0)
-        async with watch(loop, 7, poll=slow) as changes:
+        async with watch(poller, 7, poll=slow) as changes:
             await anext(changes)
             assert asyncio.get_running_loop().time() < 1
 

@@ -43,25 +43,25 @@ async def opencast(sandbox: Sandbox, time: ManualClock, **settings: Any) -> Asyn
 async def poll_to_end(sandbox: Sandbox, time: ManualClock, spec: WatchSpec, *, every: float) -> list[Any]:
     """Tick to the end, each time in another client, with nothing handed on but the text."""
     text = spec.to_json()
-    told: list[Any] = []
+    events: list[Any] = []
     while not WatchSpec.from_json(text).finished:
         async with opencast(sandbox, time) as client:
             after, news = await poll_once(client, WatchSpec.from_json(text))
         text = after.to_json()
-        told += news
+        events += news
         time.advance(every)
-    return told
+    return events
 
 
 async def test_any_process_with_the_json_continues_the_watch_to_its_end(sandbox: Sandbox, time: ManualClock) -> None:
     ids = [sandbox.opencast.start(sandbox.opencast.event(), name) for name in ("fast", "fails", "publish")]
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, ids)
-    told = await poll_to_end(sandbox, time, spec, every=5)
-    ends = {change.id: change.now for change in told if change.now.final}
+    events = await poll_to_end(sandbox, time, spec, every=5)
+    ends = {change.id: change.now for change in events if change.now.final}
     assert ends == dict(zip(ids, (Phase.SUCCEEDED, Phase.FAILED, Phase.SUCCEEDED), strict=True))
-    assert all(change.workflow.operations for change in told if change.now.final)
-    assert len({change.key for change in told}) == len(told)
+    assert all(change.workflow.operations for change in events if change.now.final)
+    assert len({change.key for change in events}) == len(events)
 
 
 async def test_every_transition_of_an_operation_is_reported_although_no_check_saw_it(
@@ -91,11 +91,11 @@ async def test_poll_once_of_many_reads_the_list_if_there_is_one(sandbox: Sandbox
     ids = [sandbox.opencast.start(sandbox.opencast.event(), "schedule-and-upload") for _ in range(250)]
     time.advance(20)
     async with opencast(sandbox, time) as client:
-        spec, told = await poll_once(client, WatchSpec.of(client, ids))
-        assert len(told) == 250
+        spec, events = await poll_once(client, WatchSpec.of(client, ids))
+        assert len(events) == 250
         sandbox.opencast.requests.clear()
-        spec, told = await poll_once(client, spec)
-    assert told == ()
+        spec, events = await poll_once(client, spec)
+    assert events == ()
     expected = 2 if sandbox.opencast.state.release == "11" else 250
     assert len(sandbox.opencast.requests) == expected
 
@@ -106,9 +106,9 @@ async def test_an_unknown_id_vanishes_after_several_polls_and_affects_no_other(
     id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, [999, id])
-    told = await poll_to_end(sandbox, time, spec, every=5)
-    assert [news.id for news in told if isinstance(news, Vanished)] == [999]
-    assert [news.now for news in told if isinstance(news, Change)][-1] is Phase.SUCCEEDED
+    events = await poll_to_end(sandbox, time, spec, every=5)
+    assert [news.id for news in events if isinstance(news, Vanished)] == [999]
+    assert [news.now for news in events if isinstance(news, Change)][-1] is Phase.SUCCEEDED
 
 
 async def test_a_server_that_is_down_only_delays_the_events(sandbox: Sandbox, time: ManualClock) -> None:
@@ -116,8 +116,8 @@ async def test_a_server_that_is_down_only_delays_the_events(sandbox: Sandbox, ti
     sandbox.opencast.faults = Faults(script=(Fault.SERVER_ERROR,) * 20)
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, [id])
-    told = await poll_to_end(sandbox, time, spec, every=5)
-    assert told[-1].now is Phase.SUCCEEDED
+    events = await poll_to_end(sandbox, time, spec, every=5)
+    assert events[-1].now is Phase.SUCCEEDED
 
 
 async def test_a_workflow_that_must_not_be_read_gets_polling_failed(sandbox: Sandbox, time: ManualClock) -> None:
@@ -133,14 +133,14 @@ async def test_poll_once_works_with_preservica_too(time: ManualClock) -> None:
     (id,) = there.seed(1, contexts=["42"])
     http = httpx.AsyncClient(transport=httpx.ASGITransport(there.app))
     account: dict[str, Any] = {"username": there.username, "password": there.password, "tenant": there.tenant}
-    told: list[Any] = []
+    events: list[Any] = []
     async with http, PreservicaClient("http://127.0.0.1", http=http, clock=Clock(wall=time), **account) as client:
         spec = WatchSpec.of(client, [str(id)])
         while not spec.finished:
             spec, news = await poll_once(client, WatchSpec.from_json(spec.to_json()))
-            told += news
+            events += news
             time.advance(30)
-    assert told[-1].now is Phase.SUCCEEDED
+    assert events[-1].now is Phase.SUCCEEDED
 
 
 async def test_a_spec_of_another_server_is_rejected(sandbox: Sandbox, time: ManualClock) -> None:
@@ -198,8 +198,8 @@ async def test_an_id_that_becomes_another_workflow_is_reported_by_poll_once(
         assert (news.id, news.found.event_id) == (ids[0], other)
         assert other != first
         assert all(isinstance(one, Change) for one in others)
-    told = [*others, *await poll_to_end(sandbox, time, spec, every=60)]
-    assert {one.id for one in told if one.now.final} == set(ids[1:])
+    events = [*others, *await poll_to_end(sandbox, time, spec, every=60)]
+    assert {one.id for one in events if one.now.final} == set(ids[1:])
 
 
 async def test_the_json_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> None:
@@ -239,17 +239,17 @@ async def test_a_poll_that_does_not_reach_every_workflow_fails_none(
         return await get(source, id, operations=operations)
 
     monkeypatch.setattr(OpencastSource, "get", reached)
-    told: list[int] = []
+    events: list[int] = []
     async with opencast(sandbox, time) as client:
         spec = evolve(WatchSpec.of(client, ids), lists=False)
         for _ in range(4):
             left[0] = 5
             time.advance(0.01)
             spec, news = await poll_once(client, spec)
-            told += [one.id for one in news]
+            events += [one.id for one in news]
             assert all(isinstance(one, Change) for one in news)
             assert all(cursor.failures == 0 for cursor in spec.cursors)
-    assert sorted(told) == ids
+    assert sorted(events) == ids
 
 
 async def test_poll_once_sends_one_get_for_an_ended_workflow(sandbox: Sandbox, time: ManualClock) -> None:
