@@ -1,4 +1,4 @@
-"""Row 56: clocks that jump, and machines that sleep."""
+"""Row 56: clocks that jump, and machines that are suspended."""
 
 import asyncio
 import random

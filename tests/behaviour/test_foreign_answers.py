@@ -1,4 +1,4 @@
-"""Watching through what is not the server's own word: boots, proxies, redirects, an index that is ill."""
+"""Watching while others answer for the server, or its index fails: boots, proxies, redirects."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

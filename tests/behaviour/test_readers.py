@@ -1,4 +1,4 @@
-"""Rows 60 to 62: readers that leave, are slow, fail, or hold up the loop."""
+"""Rows 60 to 62: readers that leave, are slow, fail or block the loop."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Rows 52 to 55: states that go back, come again, are too short to be seen, or are another workflow's."""
+"""Rows 52 to 55: states that go back, come back, are too short to be seen or belong to another workflow."""
 
 import asyncio
 from functools import partial

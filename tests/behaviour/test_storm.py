@@ -1,4 +1,4 @@
-"""Row 75: a server that fails for ten minutes, and all who watch it."""
+"""Row 75: a server that fails for ten minutes, with 5,000 watchers."""
 
 import asyncio
 from random import Random

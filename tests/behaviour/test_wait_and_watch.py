@@ -1,4 +1,4 @@
-"""Waiting and watching against the sandbox, whichever system it is."""
+"""Waits and watches of each system of the sandbox."""
 
 import asyncio
 from collections import defaultdict

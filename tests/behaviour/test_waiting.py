@@ -1,4 +1,4 @@
-"""Rows 21 to 24: servers that ask for time."""
+"""Rows 21 to 24: servers that ask for a pause."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Rows 49 to 51: what a watch makes of a server that forgets, or starts again."""
+"""Rows 49 to 51: watches of a server that loses workflows or restarts."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What the event loop and a poller are left with."""
+"""What an event loop and a poller hold after a test."""
 
 import asyncio
 from typing import Any
@@ -9,23 +9,23 @@ from workflow_async.monitor._engine.poller import Poller
 
 
 def now() -> float:
-    """The time of the running loop."""
+    """Return the time of the running loop."""
     return asyncio.get_running_loop().time()
 
 
 def timers() -> list[Any]:
-    """The timers of the running loop that go on, without those of the test."""
+    """Return the active timers of the running loop, except those of the test."""
     loop: Any = asyncio.get_running_loop()
-    theirs = [timer for timer in loop._scheduled if not timer.cancelled()]
-    return [timer for timer in theirs if timer._callback.__module__.startswith(("asyncio", "anyio", "workflow_async"))]
+    active = [timer for timer in loop._scheduled if not timer.cancelled()]
+    return [timer for timer in active if timer._callback.__module__.startswith(("asyncio", "anyio", "workflow_async"))]
 
 
 def assert_all_gone(poller: Poller[Any], server: Server) -> None:
-    """No watcher, no task, no timer, no request."""
+    """Assert that no watcher, task, timer or request is left."""
     assert_nothing_left(poller, server)
     assert timers() == []
 
 
 async def reads(changes: Any) -> list[Any]:
-    """Every event of a watch that has been entered."""
+    """Return every event of a watch that has been entered."""
     return [event async for event in changes]

@@ -1,4 +1,4 @@
-"""A server of the tests' own, as the monitor sees one: it is what a test says, and notes what it is asked."""
+"""A source for the monitor whose results a test sets, and which records the requests."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
@@ -14,23 +14,23 @@ from workflow_async._listing.listing import Listing
 from workflow_async.monitor._engine.poller import Poller
 
 PAGE_SIZE = 100
-"""Rows of a page."""
+"""Rows per page of the list."""
 
 
 SERVER_KEY = "opencast:oc.example.org"
-"""Where the records come from, as keys of events say it."""
+"""The server that keys of events begin with."""
 
 
 @frozen
 class Record:
-    """A workflow, as far as the monitor cares."""
+    """The part of a workflow's record that the monitor uses."""
 
     id: int
     phase: Phase = Phase.RUNNING
     text: str = ""
     step: str | None = None
     identity: str | None = None
-    """What never changes of it."""
+    """What never changes of the workflow. None if the record does not say."""
 
     @property
     def state_text(self) -> str:
@@ -51,53 +51,53 @@ class Operation:
 
 @frozen
 class Detailed(Record):
-    """A workflow that may show its operations."""
+    """A record that can hold operations."""
 
     operations: tuple[Operation, ...] | None = None
 
 
 @define
 class Server:
-    """A source of looks."""
+    """A source of records."""
 
     supports_listing: bool = False
     supports_bulk_check: bool = False
     list_lag: float = 0.0
     seconds: float = 0.0
-    """That every answer takes."""
+    """Seconds that every response takes."""
     workflows: dict[int, Any] = field(factory=dict)
-    """What a get of each is answered with: a record, or an error."""
+    """The result of a GET of each workflow: a record or an error."""
     listed: dict[int, Record] | None = None
-    """What the list shows, if that is something else."""
+    """The rows of the list. None if they are those of `workflows`."""
     list_error: Exception | None = None
-    """What the list is answered with."""
+    """The error that the list raises."""
     stale: set[int] = field(factory=set)
-    """Whom a glance shows unchanged, whatever they are."""
+    """Workflows that a bulk check shows as unchanged, whatever their state is."""
     bulk_error: Exception | None = None
-    """What a bulk check is answered with."""
+    """The error that a bulk check raises."""
     get_error: Exception | None = None
-    """What every get is answered with."""
+    """The error that every GET raises."""
     gets: list[tuple[float, int, bool]] = field(factory=list)
     pages: list[float] = field(factory=list)
     bulk_checks: list[tuple[int, ...]] = field(factory=list)
     in_flight: int = 0
-    """Requests on their way."""
+    """Requests in flight."""
 
     @property
     def requests(self) -> int:
-        """How many there were."""
+        """The number of requests so far."""
         return len(self.gets) + len(self.pages) + len(self.bulk_checks)
 
     def put(self, *records: Any) -> None:
-        """Let workflows be this."""
+        """Set the records of workflows."""
         self.workflows |= {record.id: record for record in records}
 
     def set_phase(self, phase: Phase, *ids: int, **more: Any) -> None:
-        """Let workflows be in this phase."""
+        """Set the phase of workflows."""
         self.put(*(evolve(self.workflows[id], phase=phase, **more) for id in ids))
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Any]:
-        """What has not ended, in pages."""
+        """Return the workflows that have not ended, in pages."""
         return Listing(self._send, _from(0, operations=operations), lambda record: record.id)
 
     async def _send(self, call: Call[Any], /) -> Any:
@@ -114,7 +114,7 @@ class Server:
         return Page(page, after)
 
     async def get(self, id: int, *, operations: bool) -> Any:
-        """One as it stands when the request comes in."""
+        """Return the record that a workflow has when the request is sent."""
         self.gets.append((_now(), id, operations))
         found = self.get_error or self.workflows[id]
         await self._wait()
@@ -123,7 +123,7 @@ class Server:
         return self._shown(found, operations)
 
     async def find_changed(self, known: Sequence[Record]) -> Collection[int]:
-        """Whose phase is another, or who fails."""
+        """Return the workflows whose phase differs or whose GET fails."""
         self.bulk_checks.append(tuple(record.id for record in known))
         await self._wait()
         if self.bulk_error is not None:
@@ -136,7 +136,7 @@ class Server:
     def _differs(self, known: Record) -> bool:
         return getattr(self.workflows[known.id], "phase", None) is not known.phase
 
-    def _shown(self, record: Any, operations: bool) -> Any:  # noqa: FBT001 - a word less
+    def _shown(self, record: Any, operations: bool) -> Any:  # noqa: FBT001 - called with a variable
         return record if operations or not isinstance(record, Detailed) else evolve(record, operations=None)
 
     async def _wait(self) -> None:
@@ -147,7 +147,7 @@ class Server:
             self.in_flight -= 1
 
     def is_complete(self, workflow: Any) -> bool:
-        """Whether it shows its operations, if it has any."""
+        """Return True if a record holds its operations, or cannot hold any."""
         return not isinstance(workflow, Detailed) or workflow.operations is not None
 
     @property
@@ -159,19 +159,19 @@ class Server:
         return 16
 
     def identity(self, workflow: Any) -> tuple[str | None, ...]:
-        """What it is, if it says so."""
+        """Return the identity that a record names."""
         return (workflow.identity,)
 
     def same_identity(self, known: Any, found: Any) -> bool:
-        """Whether both say the same of what they are."""
+        """Return True if both records name the same identity."""
         return bool(known.identity == found.identity)
 
     def duration_key(self, workflow: Record) -> str:
-        """One for all."""
+        """Return one kind for all workflows."""
         return "kind"
 
     def durations(self, workflow: Record) -> Iterable[tuple[str, float]]:
-        """A minute each."""
+        """Return a minute for each workflow."""
         return [("kind", 60.0)]
 
 
@@ -184,10 +184,10 @@ def _now() -> float:
 
 
 def new_poller(server: Server) -> Poller[Any]:
-    """The poll loop of a client of it, without jitter."""
+    """Return a poller of this server, without jitter."""
     return Poller(server, Clock(now=_now, sleep=anyio.sleep, jitter=lambda: 0.5, wall=_now))
 
 
 def running(*ids: int) -> dict[int, Any]:
-    """Workflows that run."""
+    """Return running workflows with these ids."""
     return {id: Record(id) for id in ids}

@@ -1,4 +1,4 @@
-"""A sandbox and clients of it on the virtual time of the running loop, with a wire between them that can be down."""
+"""A sandbox and its clients on the virtual time of the running loop, with a transport between them that can fail."""
 
 import asyncio
 import random
@@ -33,14 +33,14 @@ PHASES = {
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """The way to an ASGI application: down for a while, or slow, on the way there as on the way back."""
+    """A transport to an ASGI application that can be down, or slow in both directions."""
 
     def __init__(self, app: Any) -> None:
         self.inner = httpx.ASGITransport(app)
         self.down = False
         self.seconds: Callable[[], float] = lambda: 0.0
         self.instead: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
-        """What something in front of the application answers, if anything."""
+        """Returns the response of a proxy in front of the application. None if the application answers."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await anyio.sleep(self.seconds())
@@ -59,7 +59,7 @@ class Wire(httpx.AsyncBaseTransport):
 
 @define
 class System:
-    """One system of a sandbox, whose clients are ready to be entered."""
+    """A system of a sandbox, with clients for it."""
 
     kind: str
     system: FakeOpencast | FakePreservica
@@ -69,56 +69,56 @@ class System:
 
     @property
     def lists(self) -> bool:
-        """Whether its workflows can be listed."""
+        """True if its workflows can be listed."""
         return self.kind in {"11", "preservica"}
 
     @property
     def engine(self) -> Engine:
-        """What makes its workflows advance."""
+        """The engine that runs its workflows."""
         return self.system.engine
 
     @property
     def opencast(self) -> FakeOpencast:
-        """It, as what it is."""
+        """The system as a fake Opencast."""
         return cast("FakeOpencast", self.system)
 
     @property
     def preservica(self) -> FakePreservica:
-        """It, as what it is."""
+        """The system as a fake Preservica."""
         return cast("FakePreservica", self.system)
 
     def define(self, name: str, *steps: Step) -> str:
-        """Teach it a kind of workflow; what `start` calls it."""
+        """Define a kind of workflow. Return the name that `start` takes."""
         if isinstance(self.system, FakePreservica):
             return self.system.context(name, f"org.example.{name}", "Ingest", steps)
         return self.system.define(name, steps).identifier
 
     def start(self, kind: str) -> int:
-        """Start a workflow of this kind, past the API."""
+        """Start a workflow of this kind without the API. Return its id."""
         if isinstance(self.system, FakePreservica):
             return self.system.state.archive.start_workflow(self.system.state.archive.contexts[kind], {}, None).id
         return self.system.start(self.system.event(), kind)
 
     def starts(self, count: int, *seconds: float) -> list[int]:
-        """Start as many workflows of steps that take so long."""
+        """Start this number of workflows whose steps take these seconds. Return their ids."""
         self._made += 1
         kind = self.define(f"kind-{self._made}", *(Step(f"step-{n}", took) for n, took in enumerate(seconds)))
         return [self.start(kind) for _ in range(count)]
 
     def run(self, id: int) -> FakeWorkflow:
-        """A workflow as it stands."""
+        """Return the current state of a workflow."""
         found = self.engine.get(id)
         assert found is not None
         return found
 
     def phase_of(self, run: FakeWorkflow) -> Phase:
-        """Where a workflow stands, in the words its clients use."""
+        """Return the phase of a workflow as its clients report it."""
         partial = run.status is Status.PARTIAL and self.kind != "preservica"
         return Phase.SUCCEEDED if partial else PHASES[run.status]
 
     @asynccontextmanager
     async def client(self, auth: tuple[str, str] | None = None, **settings: Any) -> AsyncIterator[Any]:
-        """A client of it, entered."""
+        """Enter a client of the system."""
         more = {"clock": self.clock, **settings}
         name, password = auth or self.system.auth
         async with httpx.AsyncClient(transport=self.wire) as http:
@@ -131,11 +131,11 @@ class System:
                 yield client
 
     def asked(self, since: int = 0) -> list[RecordedRequest]:
-        """The requests for workflows and events, from one on."""
+        """Return the requests except logins, from this index on."""
         return [one for one in self.system.requests[since:] if "accesstoken" not in one.path]
 
     def looks(self, since: int = 0) -> tuple[int, int, int]:
-        """How many pages of the list, glances at events and gets it has served."""
+        """Return the numbers of pages of the list, of bulk checks and of GETs."""
         paths = [(one.path, one.query) for one in self.asked(since)]
         pages = sum(path in {"/api/workflows", "/sdb/rest/workflow/instances"} for path, _ in paths)
         bulk_checks = sum(path == "/api/events" for path, _ in paths)
@@ -143,7 +143,7 @@ class System:
 
 
 def new_system(kind: str, seed: int = 0) -> System:
-    """A system on the time of the running loop."""
+    """Return a system on the time of the running loop."""
     loop, chance = asyncio.get_running_loop(), random.Random(seed)
     opencast = "16" if kind == "preservica" else cast("Release", kind)
     sandbox = Sandbox(opencast, clock=lambda: EPOCH + loop.time(), seed=seed)
@@ -153,6 +153,6 @@ def new_system(kind: str, seed: int = 0) -> System:
 
 
 def is_subsequence(events: Sequence[object], true: Sequence[object]) -> bool:
-    """Whether all that was told happened, in this order."""
+    """Return True if all events are among the true ones, in their order."""
     rest = iter(true)
     return all(one in rest for one in events)

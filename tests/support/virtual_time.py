@@ -1,4 +1,4 @@
-"""An event loop whose time passes only when everybody sleeps: hours of watching in milliseconds."""
+"""An event loop whose time passes only while every task sleeps: hours of watching in milliseconds."""
 
 import asyncio
 import selectors
@@ -9,21 +9,21 @@ T = TypeVar("T")
 
 
 class _Jumping(selectors.DefaultSelector):
-    """Instead of waiting for a file, lets the loop's time jump."""
+    """A selector that advances the time of the loop instead of waiting."""
 
     loop: "VirtualLoop"
 
     def select(self, timeout: float | None = None) -> list[Any]:
         ready = super().select(0)
         if not ready and timeout is None:
-            raise RuntimeError("everybody waits for somebody, and nobody for time")
+            raise RuntimeError("deadlock: no task waits for a timer")
         if not ready and timeout:
             self.loop.passed += timeout
         return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop on virtual time; for code that waits for nothing but time."""
+    """An event loop on virtual time, for code that waits only for timers."""
 
     def __init__(self) -> None:
         selector = _Jumping()
@@ -35,11 +35,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.passed
 
     def leap(self, seconds: float) -> None:
-        """Let the clock leap, as that of a machine that was suspended."""
+        """Advance the clock, like that of a machine that was suspended."""
         self.passed += seconds
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end on virtual time."""
+    """Run a coroutine on virtual time. Return its result."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

@@ -1,4 +1,4 @@
-"""`as_completed` survives a cancelled step, and watches no longer than it is iterated."""
+"""`as_completed` survives a cancelled step, and stops watching when its iteration ends."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""How long to wait between checks, and which time counts as an outage."""
+"""The delay between checks, and the time that counts as an outage."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Who is due when."""
+"""A priority queue of ids by due time."""
 
 from hypothesis import given, strategies as st
 

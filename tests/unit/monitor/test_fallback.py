@@ -1,4 +1,4 @@
-"""When a list or bulk checks that fail are left out."""
+"""When a list or bulk checks that fail are disabled."""
 
 import math
 

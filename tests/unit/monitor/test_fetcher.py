@@ -1,4 +1,4 @@
-"""What becomes of answers: of the list, of bulk checks, of gets, and of none."""
+"""How results and failures of the list, of bulk checks and of GETs are applied."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The shortcut that spares the comparison of identities for rows of a list."""
+"""The shortcut that avoids comparing identities for each row of a list."""
 
 from typing import Any
 

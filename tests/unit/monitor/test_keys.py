@@ -1,4 +1,4 @@
-"""Keys of events: the same for the same thing seen, whichever process sees it and whatever it saw before."""
+"""Keys of events: equal for equal states, in every process and after any earlier states."""
 
 from datetime import UTC, datetime
 from typing import Any

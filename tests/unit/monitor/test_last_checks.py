@@ -1,4 +1,4 @@
-"""Deadlines come exactly, after one more check."""
+"""Deadlines come on time, after one last check."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a watch ends when it is not the workflow that ends it."""
+"""Watches that end before their workflows."""
 
 import asyncio
 from collections.abc import AsyncIterator

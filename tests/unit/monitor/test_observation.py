@@ -1,4 +1,4 @@
-"""What a check makes of what is known."""
+"""How a check changes what is known of a workflow."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, takewhile

@@ -1,4 +1,4 @@
-"""Opening and closing a client: how often, in which task, in which loop, and what a shutdown leaves behind."""
+"""Opening and closing a client: how often, in which task and loop, and what a shutdown leaves."""
 
 import asyncio
 import subprocess

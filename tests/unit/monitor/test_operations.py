@@ -1,4 +1,4 @@
-"""Operations of a record, where its system has them."""
+"""The operations of a record, if its system has them."""
 
 import pytest
 

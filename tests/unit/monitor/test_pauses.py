@@ -1,4 +1,4 @@
-"""Pauses that were answered: what a record shows of them, and what watchers are told."""
+"""Answered pauses: how a record shows them, and which events watchers get."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A poll task that fails or is cancelled tells every watcher, and the next watcher starts another."""
+"""If the poll task fails or is cancelled, every watcher raises, and the next one starts a new task."""
 
 import asyncio
 import gc

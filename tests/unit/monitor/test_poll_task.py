@@ -1,4 +1,4 @@
-"""The one task that polls for all watchers of a client: whose it is, and where it works."""
+"""The one task that polls for all watchers of a client, in several kinds of event loops."""
 
 import asyncio
 import contextvars

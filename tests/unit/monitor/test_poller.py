@@ -1,4 +1,4 @@
-"""One poll task, however many watch."""
+"""One poll task for any number of watchers."""
 
 import asyncio
 import gc

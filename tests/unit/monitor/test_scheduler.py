@@ -1,4 +1,4 @@
-"""What is asked next, proved over thousands of ticks without a server."""
+"""The choice of the next requests, over thousands of steps without a server."""
 
 import random
 from collections import Counter, defaultdict

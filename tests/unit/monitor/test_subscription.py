@@ -1,4 +1,4 @@
-"""What waits to be taken by a watcher that is slow."""
+"""The queue of events of a slow watcher."""
 
 from datetime import UTC, datetime
 from typing import Any

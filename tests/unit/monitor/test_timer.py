@@ -1,4 +1,4 @@
-"""An alarm: when it rings, and what it leaves behind."""
+"""When a timer calls back, and what it leaves."""
 
 import asyncio
 

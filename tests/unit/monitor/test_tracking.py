@@ -1,4 +1,4 @@
-"""What watchers ask for, merged for each workflow."""
+"""What watchers ask for, merged per workflow."""
 
 from datetime import timedelta
 

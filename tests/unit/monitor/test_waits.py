@@ -1,4 +1,4 @@
-"""What ends a wait, and how often it looks: what has always held."""
+"""What ends a wait, and how often it checks its workflow."""
 
 import asyncio
 from itertools import pairwise

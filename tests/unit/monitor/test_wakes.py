@@ -1,4 +1,4 @@
-"""Hints from outside: how often they are obeyed, and when they come too early."""
+"""Hints from outside: how often they cause checks, and what happens if they come early."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""A watch as a value: carried on by whoever has its text."""
+"""A watch as a value that any process can continue from its JSON."""
 
 import json
 from collections.abc import AsyncIterator, Callable
