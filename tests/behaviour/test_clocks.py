@@ -59,7 +59,7 @@ def test_a_wall_clock_that_jumps_changes_nothing(kind: str, see: See) -> None:
 
 
 def sleep_for(seconds: float) -> None:
-    """Let the machine sleep: time has passed, and nobody has run."""
+    """Suspend the machine: advance the clock while no task runs."""
     cast("virtual.VirtualLoop", asyncio.get_running_loop()).passed += seconds
 
 

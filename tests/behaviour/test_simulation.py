@@ -257,7 +257,7 @@ class Simulation:
             self.place.wire.down = False
 
     async def _deletions(self) -> None:
-        """Now and then somebody deletes a workflow that has ended, or has not."""
+        """Delete a workflow at random instants, ended or not."""
         while True:
             await anyio.sleep(self.chance.uniform(1, 3) * MINUTE)
             run = self.chance.choice(list(self.place.engine.all()))

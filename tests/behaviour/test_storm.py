@@ -41,7 +41,7 @@ class Nobody:
 
 @define
 class Outage:
-    """In place of a wire: it answers each workflow by itself, but in the outage nobody; it notes when it was asked."""
+    """A transport that answers every GET except in the outage, and records the instants of the requests."""
 
     clock: Clock
     no_list: int

@@ -44,7 +44,7 @@ def test_as_completed_continues_after_a_step_that_was_cancelled() -> None:
 
 
 async def each(outcomes: AsyncIterator[Any], k: int) -> list[int]:
-    """The ids of all outcomes, each step cancelled at its k-th turn of the loop and then repeated."""
+    """Return the ids of all outcomes. Each step is cancelled in its k-th turn of the loop and then repeated."""
     events = []
     while True:
         step = asyncio.ensure_future(anext(outcomes))

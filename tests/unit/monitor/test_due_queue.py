@@ -10,7 +10,7 @@ DEEDS = st.lists(st.tuples(st.sampled_from(["put", "drop", "take"]), IDS, DUES))
 
 
 def taken(queue: DueQueue, now: float, most: int) -> list[int]:
-    """Whom it gives one after the other."""
+    """Return the ids in the order in which the queue gives them."""
     found: list[int] = []
     while len(found) < most and (id := queue.pop(now)) is not None:
         found.append(id)

@@ -46,7 +46,7 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 def started(server: Server, ids: Any = MANY, **more: Any) -> tuple[Poller[Any], "asyncio.Task[list[Any]]"]:
-    """A watch of many that runs, and all it is told."""
+    """Start a watch of many workflows. Return the poller and a task that collects the events."""
     poller = new_poller(server)
 
     async def reading() -> list[Any]:
@@ -57,7 +57,7 @@ def started(server: Server, ids: Any = MANY, **more: Any) -> tuple[Poller[Any], 
 
 
 def gets(server: Server, since: float = 0.0) -> list[int]:
-    """Who was got from then on."""
+    """Return the ids of the GETs since this instant."""
     return [id for at, id, _ in server.gets if at >= since]
 
 
@@ -66,7 +66,7 @@ def phases(events: list[Any], id: int) -> list[Phase]:
 
 
 def ends(events: list[Any], ids: Iterable[int]) -> set[tuple[Phase, ...]]:
-    """What was told of each."""
+    """Return the phases that were reported of each workflow."""
     return {tuple(phases(events, id)) for id in ids}
 
 
@@ -302,12 +302,12 @@ def test_a_list_that_was_inconsistent_once_is_not_given_up(listed: set[int], beg
 
 
 def everything(server: Server, error: CallError | None) -> None:
-    """Answer the list, bulk checks and gets with this, or as usual again."""
+    """Raise this error for the list, bulk checks and GETs. None answers them again."""
     server.list_error = server.bulk_error = server.get_error = error
 
 
 def with_retry_after(error: CallError, seconds: float) -> CallError:
-    """An error with which the server asks to be left alone for so long."""
+    """Return an error with which the server asks for a pause."""
     error.retry_after = seconds
     return error
 
@@ -593,7 +593,7 @@ ILL = [
 
 
 def to_the_end(server: Server) -> list[Any]:
-    """What is told of a hundred that end after 20 minutes."""
+    """Return the events of a hundred workflows that end after 20 minutes."""
 
     async def main() -> list[Any]:
         _, events = started(server, range(100), poll=Poll())
@@ -793,7 +793,7 @@ def test_ten_thousand_wakes_of_a_workflow_are_one_check() -> None:
 
 
 def stepping(steps: dict[str, float], *ids: int) -> Server:
-    """Workflows that go through steps of so many seconds, and end."""
+    """Return a server with workflows that go through steps of these seconds, and end."""
     server = Server(supports_listing=True)
     server.put(*(Record(id, step=next(iter(steps))) for id in ids))
     at = 0.0
@@ -953,7 +953,7 @@ def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual
 
 
 def watch_list(poller: Poller[Any], server: Server, **more: Any) -> Any:
-    """A watch of what the list shows."""
+    """Return a watch of the workflows that the list shows."""
     settings: dict[str, Any] = {"poll": STEADY, "operations": False, "stalled_after": None}
     return watching(poller, None, lambda: server.list_active(operations=False), **settings | more)
 
@@ -1222,7 +1222,7 @@ def test_a_resume_that_a_list_shows_is_reported_after_a_get() -> None:
 
 
 async def first_of(changes: Any, id: int) -> Any:
-    """The first event of a workflow."""
+    """Return the first event of a workflow."""
     async for event in changes:
         if event.id == id:
             yield event

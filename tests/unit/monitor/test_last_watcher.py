@@ -58,7 +58,7 @@ def test_when_the_last_watcher_has_left_nothing_is_left(how: str, seconds: float
 
 @define
 class Reluctant(Server):
-    """Whose requests take a second to end when they are cancelled: a connection is closed."""
+    """A server whose requests take a second to end after a cancellation, because a connection is closed."""
 
     async def get(self, id: int, *, operations: bool) -> Any:
         try:

@@ -47,7 +47,7 @@ def at(seconds: float) -> datetime:
 
 
 def checked(*records: Any, observation: Observation[Any] = NEW) -> tuple[Observation[Any], list[Any]]:
-    """A look a second: what is known at the end, and every change."""
+    """Apply one record per second. Return the last observation and every change."""
     changes = []
     for second, record in enumerate(records):
         observation, change = apply_record(observation, record, float(second), at(second))
@@ -58,7 +58,7 @@ def checked(*records: Any, observation: Observation[Any] = NEW) -> tuple[Observa
 def failed(
     *errors: tuple[float, CallError], observation: Observation[Any] = NEW, poll: Poll = POLL
 ) -> tuple[Observation[Any], list[Any]]:
-    """Looks that fail at these instants."""
+    """Apply checks that fail at these instants."""
     lost = []
     for now, error in errors:
         observation, outcome = apply_error(observation, error, now, POLL)
@@ -68,7 +68,7 @@ def failed(
 
 SEEN = checked(Record(7))[0]
 STARTED: Observation[Any] = Observation(id=7, since=0.0, expected=True)
-"""A start was answered with it, and no check has shown it yet."""
+"""A start was answered with the workflow, and no check has shown it yet."""
 
 # Changes
 
@@ -307,7 +307,7 @@ FAILURES = {"404": NotFound(404), "foreign": ForeignResponse(404), "down": Conne
 
 
 def spans(history: list[tuple[float, str]], kinds: set[str], seconds: float) -> bool:
-    """True if the last checks, three of them at least, are all of these kinds and lie so far apart."""
+    """Return True if the last checks, at least three, are of these kinds and span these seconds."""
     tail = [at for at, _ in takewhile(lambda check: check[1] in kinds, reversed(history))]
     return len(tail) >= 3 and tail[0] - tail[-1] >= seconds
 
@@ -364,7 +364,7 @@ def test_a_404_for_a_started_workflow_is_believed_no_sooner_than_for_a_seen_one(
 
 
 def paused(*failures: tuple[float, float], poll: Poll = POLL) -> list[float]:
-    """The instants at which the workflow is given up, of checks that fail at (instant, seconds announced by then)."""
+    """Return the instants at which the workflow is given up. Checks fail at (instant, seconds announced by then)."""
     observation, lost = SEEN, []
     for now, announced in failures:
         observation, outcome = apply_error(observation, RateLimited(429), now, poll, announced)
@@ -447,7 +447,7 @@ def test_a_started_workflow_is_compared_with_the_response_to_its_start() -> None
 
 
 def tracker_after_get(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any]]:
-    """What is known after a get that was asked for at 10 and answered at 11, and what was told since; it is 20 now."""
+    """Return a tracker after a GET that was sent at 10 and answered at 11, and its later events. The time is 20."""
     events: list[Any] = []
     now = 11.0
     clock = Clock(now=lambda: now, wall=lambda: now)
@@ -518,7 +518,7 @@ def test_a_row_of_a_workflow_that_is_not_watched_is_ignored() -> None:
 
 
 def empty_tracker() -> tuple[Tracker[Any], list[Any]]:
-    """Nothing is known, at an instant that stands still."""
+    """Return a tracker without workflows whose clock does not advance, and its events."""
     events: list[Any] = []
     return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), events.append), events
 

@@ -21,7 +21,7 @@ both = pytest.mark.parametrize("system", SYSTEMS)
 
 
 def told(system: str, phase: str = "running") -> MockServer:
-    """A server without a wire, which has any workflow and no list."""
+    """A server without a network that has every workflow and no list."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         id = request.url.path.rpartition("/")[2]
@@ -31,7 +31,7 @@ def told(system: str, phase: str = "running") -> MockServer:
 
 
 def carried(system: str, phase: str = "running") -> Any:
-    """A client of such a server, not open."""
+    """Return a client of such a server that is not open."""
     carrier = httpx.AsyncClient(transport=httpx.MockTransport(told(system, phase)))
     return client_of(system, "http://127.0.0.1", http=carrier)
 

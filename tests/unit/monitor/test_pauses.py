@@ -23,7 +23,7 @@ OFTEN = Poll(interval=10.0, ceiling=10.0)
 
 
 def paused(*states: str, id: int = 1, start: datetime | None = None) -> Detailed:
-    """A parked workflow with operations a, b, c, … in these states."""
+    """Return a parked workflow with operations a, b, c, … in these states."""
     operations = [Operation(name, state, start) for name, state in zip("abcd", states, strict=False)]
     return Detailed(id, Phase.PARKED, operations=tuple(operations))
 
@@ -80,16 +80,16 @@ def test_the_oldest_answered_pause_is_forgotten_first(monkeypatch: pytest.Monkey
     assert [answered.covers(paused("paused", "instantiated", id=id)) for id in (1, 2, 3)] == [True, False, True]
 
 
-# What watchers are told
+# The events of watchers
 
 
 def later(seconds: float, action: Callable[..., object], *arguments: Any) -> None:
-    """Do this after some seconds."""
+    """Call this after some seconds."""
     asyncio.get_running_loop().call_later(seconds, action, *arguments)
 
 
 async def events_of(poller: Poller[Any], seconds: float, **settings: Any) -> Sequence[Any]:
-    """What a watch of workflow 1 is told within some seconds: the phases."""
+    """Return the phases that a watch of workflow 1 reports within some seconds."""
     found: list[Any] = []
     async with watching(poller, [1], None, poll=OFTEN, operations=False, stalled_after=None, **settings) as events:
         with anyio.move_on_after(seconds):

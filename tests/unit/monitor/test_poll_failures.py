@@ -29,7 +29,7 @@ from workflow_async.monitor.waits import WaitOptions, wait_all
 
 @define
 class Odd(Server):
-    """A server whose client has a bug: something raises what nobody expects."""
+    """A server whose client has a bug, so that a request raises an unexpected error."""
 
     bug: BaseException | None = None
     where: str = "get"
@@ -52,7 +52,7 @@ class Odd(Server):
 
 
 def every_watcher(poller: Poller[Any], server: Server) -> list[Coroutine[Any, Any, Any]]:
-    """One of each kind."""
+    """Return one watcher of each kind."""
 
     async def follows(changes: Any) -> Any:
         async with changes:
@@ -72,7 +72,7 @@ def every_watcher(poller: Poller[Any], server: Server) -> list[Coroutine[Any, An
 
 
 def flatten(error: BaseException | None) -> list[BaseException | None]:
-    """The errors of a group, or the error itself."""
+    """Return the errors of a group, or the error."""
     return [*error.exceptions] if isinstance(error, BaseExceptionGroup) else [error]
 
 
@@ -194,12 +194,12 @@ def test_a_watcher_that_starts_while_the_failed_task_ends_gets_each_event_once()
         try:
             await anext(changes)
         except ClientClosed:
-            async with watch(poller, 2) as anew:  # in the step of the error, before the poll task runs
+            async with watch(poller, 2) as later_events:  # in the step of the error, before the poll task runs
                 await asyncio.sleep(0.1)
                 assert now() == pytest.approx(1.1)
                 assert server.in_flight == 1
                 later(5, lambda: server.set_phase(Phase.SUCCEEDED, 2))
-                assert [event.key for event in await reads(anew)] == [
+                assert [event.key for event in await reads(later_events)] == [
                     f"{SERVER_KEY}/2/running",
                     f"{SERVER_KEY}/2/end/succeeded",
                 ]

@@ -89,7 +89,7 @@ def test_a_watcher_that_leaves_cancels_no_request_of_another(how: str) -> None:
 
 @define
 class Curious(Server):
-    """Notes the context of every request."""
+    """A server that records the context of every request."""
 
     contexts: set[str] = field(factory=set)
 
@@ -125,7 +125,7 @@ def test_no_context_variable_of_a_caller_appears_in_a_poll(lists: bool) -> None:
 
 
 class Handled(Exception):
-    """What a caller handles while it begins to wait."""
+    """An exception that a caller handles while its wait starts."""
 
 
 def fail(*about: object) -> None:
@@ -133,7 +133,7 @@ def fail(*about: object) -> None:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and all that it refers to."""
+    """Yield an error, its causes and its contexts."""
     queue = [error]
     while queue:
         if (one := queue.pop()) is not None:
@@ -143,20 +143,20 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 @define
 class Noting(Server):
-    """Notes the errors it raises in polls."""
+    """A server that records the errors that it raises."""
 
     raised: list[BaseException] = field(factory=list)
 
     async def get(self, id: int, *, operations: bool) -> Any:
         found = self.workflows[id]
-        if isinstance(found, CallError):  # at once: an eager task may still run inside of whom it was created by
+        if isinstance(found, CallError):  # immediately, because an eager task may still run inside its creator
             self.raised.append(found)
             raise found
         return await super().get(id, operations=operations)
 
 
 async def handling(act: Callable[[], Coroutine[Any, Any, T]], *about: object) -> "tuple[T, weakref.ref[Handled]]":
-    """Do it while an error is handled; what came of it, and a reference to the error that does not keep it."""
+    """Act while an error is handled. Return the result and a weak reference to the error."""
     try:
         fail(*about)
     except Handled as error:
@@ -209,7 +209,7 @@ def test_each_watcher_raises_its_own_copy_of_a_shared_error() -> None:
 
 
 async def everything_works(server: Server) -> None:
-    """All kinds of watchers, to their ends."""
+    """Run all kinds of watchers to their ends."""
     poller = new_poller(server)
     asyncio.get_running_loop().call_later(0.05, lambda: server.set_phase(Phase.SUCCEEDED, *range(5)))
     often = Poll(interval=0.02, ceiling=0.02)
@@ -235,7 +235,7 @@ eager = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came 
 
 
 def eagerly(main: Coroutine[Any, Any, None], loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """Run it on this loop, with tasks that begin where they are created."""
+    """Run a coroutine on this loop, with eager tasks."""
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.get_loop().set_task_factory(vars(asyncio)["eager_task_factory"])
         runner.run(main)

@@ -28,7 +28,7 @@ STEADY = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
 
 
 def watch(poller: Poller[Any], *ids: int, **more: Any) -> Any:
-    """A watch, whose events are taken for changes without a question."""
+    """Return a watch whose events are typed as Any."""
     settings: dict[str, Any] = {"poll": STEADY, "operations": False, "stalled_after": None}
     return watching(poller, ids, None, **settings | more)
 
@@ -38,13 +38,13 @@ def waiting(poller: Poller[Any], id: int, **options: Any) -> Coroutine[Any, Any,
 
 
 def later(seconds: float, *actions: Callable[[], object]) -> None:
-    """Do these after so many seconds."""
+    """Call these after some seconds."""
     for action in actions:
         asyncio.get_running_loop().call_later(seconds, action)
 
 
 def assert_nothing_left(poller: Poller[Any], server: Server) -> None:
-    """No watcher, no sight, no plan, no task, no request."""
+    """Assert that no watcher, observation, planned check, task or request is left."""
     plan = poller.engine.scheduler
     left = [
         poller._watchers,
@@ -226,7 +226,7 @@ def test_deadlines_of_watchers_that_have_left_are_removed() -> None:
     virtual.run(main())
 
 
-# What each is told
+# The events of each watcher
 
 
 def test_a_later_watcher_gets_the_known_record_immediately() -> None:
@@ -471,7 +471,7 @@ def test_a_new_watch_checks_a_workflow_that_was_given_up() -> None:
 
 @define
 class Uneven(Server):
-    """A server whose answers take a quarter of a second, but every tenth half of one."""
+    """A server whose responses take a quarter of a second, and every tenth one half a second."""
 
     async def get(self, id: int, *, operations: bool) -> Any:
         self.gets.append((asyncio.get_running_loop().time(), id, operations))

@@ -31,7 +31,7 @@ EXACT = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
 
 @define
 class Drive:
-    """A plan, and a server that answers at the next tick; the list shows `listed`, in pages of a hundred."""
+    """A scheduler and a server that responds in the next step. Its list shows `listed`, in pages of a hundred."""
 
     scheduler: Scheduler
     poll: Poll = STEADY
@@ -40,13 +40,13 @@ class Drive:
     ticks: int = 0
     observations: dict[int, Observation[Any]] = field(factory=dict)
     checks: dict[int, list[float]] = field(factory=lambda: defaultdict(list))
-    """When each was looked at, in whatever way."""
+    """The instants of all checks of each workflow."""
     gets: list[float] = field(factory=list)
     list_reads: list[float] = field(factory=list)
     bulk_checks: list[float] = field(factory=list)
     chance: random.Random = field(factory=lambda: random.Random(3))
     changed: set[int] = field(factory=set)
-    """Whom a glance shows to have changed."""
+    """Workflows that a bulk check shows to have changed."""
 
     def add(self, ids: Iterable[int]) -> None:
         for id in ids:
@@ -54,7 +54,7 @@ class Drive:
             self.scheduler.add(id, Tracking(self.poll))
 
     def run(self, seconds: float) -> None:
-        """Tick for so long."""
+        """Run the steps of these seconds."""
         for _ in range(round(seconds / TICK)):
             self.tick()
 
@@ -105,7 +105,7 @@ class Drive:
         return -(-len(self.listed) // 100)
 
     def requests(self, since: float) -> int:
-        """That were begun from then on, a sweep counted by its pages."""
+        """Return the number of requests since this instant. A list read counts as its pages."""
         singles = sum(at >= since for at in (*self.gets, *self.bulk_checks))
         return singles + self.pages * sum(at >= since for at in self.list_reads)
 
@@ -241,7 +241,7 @@ def test_at_most_64_requests_are_in_flight_and_the_longest_due_is_next() -> None
 
 
 def peak(ats: list[float], begin: float, end: float, window: float) -> float:
-    """The most in any window, compared with the mean."""
+    """Return the largest number in any window, divided by the mean."""
     inside = [at for at in ats if begin <= at < end]
     windows = Counter(int((at - begin) / window) for at in inside)
     return max(windows.values()) / (len(inside) * window / (end - begin))
@@ -396,7 +396,7 @@ def test_a_list_is_not_read_during_its_pause() -> None:
 
 
 def briefly_empty(count: int, listed: set[int], seconds: float, *, before: float = 10) -> Drive:
-    """A list that shows this for so long, and then all again; the drive after both."""
+    """Show these workflows in the list for some seconds, and then all again. Return the drive after both."""
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(before)
@@ -573,7 +573,7 @@ STEPS = st.lists(
 
 @define
 class Chaos:
-    """A plan to which anything is done in any order."""
+    """A scheduler whose methods are called in any order."""
 
     scheduler: Scheduler
     now: float = 0.0
@@ -646,9 +646,9 @@ class Chaos:
     def check(self) -> None:
         plan = self.scheduler
         places = [set(plan.new), plan.single.ids(), plan.by_list]
-        assert sum(map(len, places)) == len(set[int]().union(*places)), "nobody is in two places"
+        assert sum(map(len, places)) == len(set[int]().union(*places)), "a workflow is in two places"
         assert not plan.in_flight & set[int]().union(*places)
-        assert plan.tracked.ids() - self.rested <= plan.in_flight.union(*places), "nobody is forgotten"
+        assert plan.tracked.ids() - self.rested <= plan.in_flight.union(*places), "a workflow is forgotten"
         assert set[int]().union(*places) <= plan.tracked.ids()
         assert plan.must_get <= plan.single.ids()
         assert plan.missing_from_list <= plan.single.ids() | plan.in_flight
@@ -700,7 +700,7 @@ def test_after_an_outage_checks_are_spread_over_an_interval_and_suspects_come_fi
 
 
 def with_backlog(count: int, **more: Any) -> Drive:
-    """A plan that has as many gets on their way as may be, and more due."""
+    """Return a drive with a GET in every request slot and a backlog."""
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True), poll=EXACT)
     drive.add(range(count))
     drive.scheduler.new.clear()
@@ -713,7 +713,7 @@ def with_backlog(count: int, **more: Any) -> Drive:
 
 
 def finish_one(drive: Drive, id: int) -> tuple[int, bool] | None:
-    """One is answered; what takes its place."""
+    """Finish one GET. Return the one that takes its slot."""
     drive.scheduler.finish((id,), {id: drive.now + 60})
     return drive.scheduler.next_get(drive.now, drive.observations)
 
@@ -741,7 +741,7 @@ def test_a_get_in_a_free_slot_reads_the_complete_record_of_a_suspect() -> None:
         {"new": {1000: None}},
         {"by_list": {1000}, "next_list_at": 0.0},
     ],
-    ids=["somebody new", "the list is due"],
+    ids=["a new workflow", "the list is due"],
 )
 def test_no_get_takes_a_free_slot_if_the_next_requests_need_a_plan(more: dict[str, Any]) -> None:
     assert finish_one(with_backlog(2 * MAX_IN_FLIGHT, **more), 0) is None

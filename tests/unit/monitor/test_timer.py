@@ -11,11 +11,11 @@ from workflow_async import Clock
 from workflow_async.monitor._engine.timer import Timer
 
 SET = st.tuples(st.integers(0, 20), st.integers(0, 50))
-"""When it is set, and to which instant."""
+"""When the timer is set, and to which instant."""
 
 
 def callbacks(settings: list[tuple[int, int]]) -> list[float]:
-    """The instants at which an alarm rings that is set so."""
+    """Return the instants at which a timer with these settings calls back."""
 
     async def main() -> list[float]:
         rings = list[float]()

@@ -36,29 +36,29 @@ RUNNING, PARKED, DONE = Record(7), Record(7, Phase.PARKED), Record(7, Phase.SUCC
 
 
 class Scripted(Server):
-    """Shows these one after the other, the last for ever."""
+    """A server that returns these results one after the other, and the last one from then on."""
 
-    def __init__(self, *shows: Any) -> None:
+    def __init__(self, *results: Any) -> None:
         super().__init__()
-        self.shows = list(shows)
+        self.results = list(results)
 
     async def get(self, id: int, *, operations: bool) -> Any:
-        """The next."""
-        self.workflows[id] = self.shows.pop(0) if len(self.shows) > 1 else self.shows[0]
+        """Return or raise the next result."""
+        self.workflows[id] = self.results.pop(0) if len(self.results) > 1 else self.results[0]
         return await super().get(id, operations=operations)
 
     @property
     def pauses(self) -> list[float]:
-        """Between two looks and the next."""
+        """The seconds between checks."""
         ats = [at for at, _, _ in self.gets]
         return [round(later - earlier, 1) for earlier, later in pairwise(ats)]
 
 
-def waited(*shows: Any, check: bool = False, **options: Any) -> tuple[Any, Scripted, float]:
-    """The record a wait ends with, what was asked, and when it ended."""
+def waited(*results: Any, check: bool = False, **options: Any) -> tuple[Any, Scripted, float]:
+    """Return the record that a wait ends with, the server, and the instant of the end."""
 
     async def main() -> tuple[Any, Scripted, float]:
-        server = Scripted(*shows)
+        server = Scripted(*results)
         found = await wait(new_poller(server), 7, WaitOptions(**{"poll": STEADY, **options}), check=check)
         return found, server, asyncio.get_running_loop().time()
 

@@ -41,7 +41,7 @@ async def opencast(sandbox: Sandbox, time: ManualClock, **settings: Any) -> Asyn
 
 
 async def poll_to_end(sandbox: Sandbox, time: ManualClock, spec: WatchSpec, *, every: float) -> list[Any]:
-    """Tick to the end, each time in another client, with nothing handed on but the text."""
+    """Poll to the end, each time in another client that gets only the JSON. Return all events."""
     text = spec.to_json()
     events: list[Any] = []
     while not WatchSpec.from_json(text).finished:
@@ -165,7 +165,7 @@ CURSOR = {
     *("missing_since", "failing_since", "failures", "stalled", "ending", "over"),
 }
 ADDED = {"announced", "checked_at", "foreign", "foreign_since", "expected", "identity"}
-"""Keys that a text written before has not."""
+"""JSON keys that were added later."""
 
 
 async def test_the_json_keys_stay_and_a_text_without_later_keys_is_read(sandbox: Sandbox, time: ManualClock) -> None:
