@@ -131,7 +131,7 @@ def watching(
         check_positive("stalled_after", stalled_after)
     elif stalled_after <= timedelta(0):
         raise InvalidArgument("stalled_after", "must be above 0")
-    subscription = Subscription[W](Tracking(poll, operations, stalled_after), open_ended=listing is not None)
+    subscription = Subscription[W](Tracking(poll, bool(operations), stalled_after), open_ended=listing is not None)
     discovery = None if listing is None else Discovery(poller, subscription, listing)
     watched = () if ids is None else parse_ids("workflow_ids", ids)
     return Watch(poller, subscription, watched, discovery, hook)
