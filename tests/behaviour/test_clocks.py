@@ -23,7 +23,7 @@ MANY = range(300)
 HALF_A_MINUTE = Poll(interval=30, backoff=1, ceiling=30)
 
 Wall = Callable[[float], float]
-"""What a wall clock shows at a monotonic instant."""
+"""Returns the wall clock's time at a monotonic instant."""
 
 WALLS: dict[str, Wall] = {
     "a day forward": lambda now: now + (DAY if now > 60 else 0.0),
@@ -36,7 +36,7 @@ WALLS: dict[str, Wall] = {
 
 
 def watched(kind: str, wall: Wall) -> tuple[list[Any], list[Any]]:
-    """What is told and asked in a watch, with its instants, when the wall clock runs like that."""
+    """Return the events and the requests of a watch with their instants, with this wall clock."""
 
     async def main() -> tuple[list[Any], list[Any]]:
         place, loop = new_system(kind, seed=3), asyncio.get_running_loop()

@@ -45,12 +45,12 @@ foreign = pytest.mark.parametrize("form", FOREIGN)
 
 
 def answering(form: str, *paths: str) -> Callable[[httpx.Request], httpx.Response | None]:
-    """Answer everything, or what begins with one of these paths, in this form."""
+    """Return a proxy that answers in this form, for all paths or for those that begin with one of these."""
     return lambda request: httpx.Response(**FOREIGN[form]) if request.url.path.startswith(paths or ("/",)) else None
 
 
 def played(kind: str, story: Story, **settings: Any) -> None:
-    """A story of a system and a client of it, on virtual time."""
+    """Run a story of a system and a client on virtual time."""
 
     async def main() -> None:
         system = new_system(kind)
@@ -65,7 +65,7 @@ def later(seconds: float, action: Callable[[], object]) -> None:
 
 
 def in_front(system: System, begin: float, end: float, form: str, *paths: str) -> None:
-    """Let something else answer between these instants."""
+    """Let a proxy answer in place of the server between these instants."""
     later(begin, lambda: setattr(system.wire, "instead", answering(form, *paths)))
     later(end, lambda: setattr(system.wire, "instead", lambda _: None))
 

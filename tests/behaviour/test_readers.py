@@ -28,7 +28,7 @@ ONE = Limits(connections=1)
 
 
 def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
-    """A list that goes on and on, and workflows that have ended."""
+    """Return the responses of a list without end and of workflows that have ended."""
 
     def answer(seen: ReceivedRequest) -> bytes:
         path, _, query = seen.target.partition("?")
@@ -41,7 +41,7 @@ def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
 
 
 def iterators(client: Any) -> dict[str, AsyncIterator[Any]]:
-    """All that can be iterated without an `async with`."""
+    """Return everything that can be iterated without an `async with`."""
     return {
         "list": aiter(client.workflows.list()),
         "pages": client.workflows.list().pages(),

@@ -72,7 +72,7 @@ def test_a_later_watcher_sees_the_end_too_while_another_one_watches() -> None:
 
 
 def reopen(system: System, id: int) -> None:
-    """As a person does who resumes what had ended."""
+    """Resume a workflow that had ended."""
     run = system.run(id)
     run.status, run.finished = Status.PARKED, None
     system.engine._notify(run)

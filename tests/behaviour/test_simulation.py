@@ -26,23 +26,23 @@ pytestmark = pytest.mark.sweep
 MINUTE = 60.0
 LOGIN = "accesstoken"
 INDEX = {"11": "/api/workflows", "16": "/api/events", "preservica": "/sdb/rest/workflow/instances"}
-"""What is answered from an index, apart from the workflows themselves."""
+"""Paths that the server answers from its index."""
 ILL = (500, 502, 503, 429, 403, 404, 200)
-"""How an index answers that is ill; 200 is garbage."""
+"""Statuses of a failing index. 200 stands for a garbled body."""
 LAVISH = Retry(budget=1e9)
-"""So many retries that a fault seldom shows: what outlasts them is what this is about."""
+"""Enough retries to hide most single faults. The simulation is about faults that last longer."""
 Front = Callable[[httpx.Request], httpx.Response | None]
 
 
 @define
 class Truth:
-    """What really happened: the phases of every workflow, in order."""
+    """The true phases of every workflow, in order."""
 
     phases: dict[int, list[Phase]] = field(factory=dict)
     removed: set[int] = field(factory=set)
 
     def see(self, id: int, phase: Phase) -> None:
-        """Note where a workflow stands."""
+        """Record the phase of a workflow."""
         seen = self.phases.setdefault(id, [])
         if seen[-1:] != [phase]:
             seen.append(phase)
@@ -50,19 +50,19 @@ class Truth:
 
 @define
 class Reported:
-    """What one watch was told."""
+    """The events of one watch."""
 
     phases: dict[int, list[Phase]] = field(factory=dict)
     ends: Counter[int] = field(factory=Counter)
     keys: Counter[tuple[int, str]] = field(factory=Counter)
     rounds: Counter[int] = field(factory=Counter)
-    """How often a workflow was given up and watched again."""
+    """Times that a workflow was given up and watched again."""
     vanished: set[int] = field(factory=set)
     replaced: set[int] = field(factory=set)
     events: int = 0
 
     def hear(self, event: Any) -> None:
-        """Note an event."""
+        """Record an event."""
         self.events += 1
         if isinstance(event, Change):
             if event.now.final:
@@ -81,7 +81,7 @@ class Reported:
 
 @define
 class Simulation:
-    """Workflows, a server at its worst, people who resume what is parked, and watchers who come and go."""
+    """Workflows, a faulty server, people who resume parked workflows, and watchers that come and go."""
 
     place: System
     count: int
@@ -92,9 +92,9 @@ class Simulation:
     ids: list[int] = field(factory=list)
     waits: Counter[str] = field(factory=Counter)
     fronts: list[Front] = field(factory=list)
-    """What stands before the server now and may answer in its place."""
+    """The proxy that may answer in place of the server now."""
     seen: Counter[str] = field(factory=Counter)
-    """How often each kind of trouble came."""
+    """Number of times that each kind of fault came."""
 
     def __attrs_post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -112,7 +112,7 @@ class Simulation:
         self.place.wire.instead = self._instead
 
     def _instead(self, request: httpx.Request) -> httpx.Response | None:
-        """What stands before the server answers, if anything does; now and then something strange."""
+        """Return the response of the proxy, and sometimes a strange one. None if the server answers."""
         if LOGIN in request.url.path:
             return None
         answers = (front(request) for front in self.fronts)
@@ -125,7 +125,7 @@ class Simulation:
         return httpx.Response(**FOREIGN[self.chance.choice(list(FOREIGN))])
 
     def populate(self, longest: float) -> None:
-        """Start workflows of forty kinds, of a few steps each that end in every way."""
+        """Start workflows of forty kinds with a few steps each, and with every kind of end."""
         kinds = [self.place.define(f"lecture-{n}", *self._steps(longest)) for n in range(40)]
         self.ids = [self.place.start(self.chance.choice(kinds)) for _ in range(self.count)]
 
@@ -148,12 +148,12 @@ class Simulation:
         ]
 
     def latency(self) -> float:
-        """Seconds that a request is under way, or an answer."""
+        """Return the seconds that a request or a response takes."""
         return self.chance.uniform(0.0, 0.1 if self.chance.random() < 0.98 else 25.0)
 
     @asynccontextmanager
     async def meanwhile(self) -> AsyncIterator[None]:
-        """All that goes on besides the watching."""
+        """Run everything except the watches."""
         async with anyio.create_task_group() as group:
             for story in (self._people, self._outages, self._restarts, self._deletions):
                 group.start_soon(story)
@@ -163,7 +163,7 @@ class Simulation:
             group.cancel_scope.cancel()
 
     async def _people(self) -> None:
-        """Resume what is parked, or stop it."""
+        """Resume or stop parked workflows."""
         while True:
             await anyio.sleep(self.chance.uniform(30, 90))
             for run in [run for run in self.place.engine.all() if run.status is Status.PARKED]:
@@ -173,7 +173,7 @@ class Simulation:
                     self.place.engine.resume(run, 2.0)
 
     async def _outages(self) -> None:
-        """Now and then no request comes through for a minute."""
+        """At random instants, let no request through for a minute."""
         while True:
             await anyio.sleep(self.chance.uniform(5, 15) * MINUTE)
             self.place.wire.down = True
@@ -181,7 +181,7 @@ class Simulation:
             self.place.wire.down = False
 
     async def _restarts(self) -> None:
-        """Now and then the server restarts, down for half a minute, with what some workflows were a while ago."""
+        """At random instants, restart the server: half a minute down, then with older states of some workflows."""
         while True:
             await anyio.sleep(self.chance.uniform(8, 12) * MINUTE)
             old = {run.id: run.copy() for run in self.place.engine.all() if run.active}
@@ -206,7 +206,7 @@ class Simulation:
         self.fronts.remove(front)
 
     async def _boots(self) -> None:
-        """Now and then the server boots, or a part of it: something else answers for up to three minutes."""
+        """At random instants, boot the server or a part of it: a proxy answers for up to three minutes."""
         while True:
             await anyio.sleep(self.chance.uniform(6, 14) * MINUTE)
             self.seen["boot"] += 1
@@ -218,7 +218,7 @@ class Simulation:
             await self._stand_before(answer, self.chance.uniform(10, 180))
 
     async def _indexes(self) -> None:
-        """Now and then the index is ill for up to twenty minutes."""
+        """At random instants, let the index fail for up to twenty minutes."""
         while True:
             await anyio.sleep(self.chance.uniform(5, 20) * MINUTE)
             self.seen["index"] += 1
@@ -230,7 +230,7 @@ class Simulation:
             await self._stand_before(answer, self.chance.uniform(1, 20) * MINUTE)
 
     async def _pauses(self) -> None:
-        """Now and then the server asks for a pause, and means it."""
+        """At random instants, let the server ask for a pause and refuse requests during it."""
         while True:
             await anyio.sleep(self.chance.uniform(8, 20) * MINUTE)
             self.seen["pause"] += 1
@@ -244,7 +244,7 @@ class Simulation:
             await self._stand_before(answer, seconds)
 
     async def _leaps(self) -> None:
-        """Now and then the machine of the client is suspended, in an outage as likely as not."""
+        """At random instants, suspend the machine of the client, half of the times in an outage."""
         while True:
             await anyio.sleep(self.chance.uniform(10, 25) * MINUTE)
             self.seen["leap"] += 1
@@ -264,7 +264,7 @@ class Simulation:
             self.place.engine.remove(run)
 
     async def churn(self, client: Any) -> None:
-        """Waits that begin and are cut off all the time."""
+        """Start and cancel waits without end."""
         async with anyio.create_task_group() as group:
             while True:
                 await anyio.sleep(self.chance.uniform(0, 4))
@@ -283,7 +283,7 @@ class Simulation:
         self.waits["cancelled"] += 1
 
     async def watch(self, client: Any, told: Reported) -> None:
-        """Watch all of them to their end, as a service would: what could not be observed is watched again."""
+        """Watch all workflows to their end. Watch a workflow again if its polling failed."""
         async with client.workflows.watch(self.ids, poll=Poll(outage=900)) as changes:
             async for event in changes:
                 told.hear(event)
@@ -293,7 +293,7 @@ class Simulation:
                     await anyio.sleep(self.chance.uniform(0, 60))
 
     async def discover(self, client: Any, told: Reported) -> None:
-        """Watch whatever is going on, without an id."""
+        """Watch all active workflows, without ids."""
         everything = {"type": "Ingest"} if self.place.kind == "preservica" else {"state_not": "succeeded"}
         while True:
             try:
@@ -305,7 +305,7 @@ class Simulation:
                 told.keys.clear()
 
     async def run(self) -> tuple[Reported, Reported]:
-        """All of it, to the end: what was told of the ids, and of whatever was going on."""
+        """Run the simulation to its end. Return the events of the ids, and of all active workflows."""
         told, found = Reported(), Reported()
         async with (
             self.place.client(self.auth, retry=LAVISH) as client,
@@ -374,7 +374,7 @@ def prove_true(simulation: Simulation, told: Reported) -> None:
 
 
 VIEWER = ("viewer", "viewer")
-"""Whom the events are not shown, so that no glance is possible."""
+"""A user without access to events, so that no bulk check is possible."""
 
 
 @pytest.mark.parametrize(

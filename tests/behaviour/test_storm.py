@@ -26,7 +26,7 @@ QUARTER = INTERVAL / 4
 
 
 @define
-class Nobody:
+class NoCredential:
     """A credential that costs no login."""
 
     fixed: bool = False
@@ -45,10 +45,10 @@ class Outage:
 
     clock: Clock
     no_list: int
-    """What the list is answered with."""
+    """The status of the list."""
     sent: list[float] = field(factory=list)
     first: dict[int, float] = field(factory=dict)
-    """When each workflow was first shown after the outage."""
+    """The instant of the first record of each workflow after the outage."""
 
     async def __call__(self, request: Any) -> Reply:
         last, now = request.url.partition("?")[0].rpartition("/")[2], self.clock.now()
@@ -64,10 +64,10 @@ class Outage:
         return Reply(200, {}, workflow("opencast", int(last)))
 
     async def reset(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def aclose(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def between(instants: list[float], first: float, last: float) -> int:
@@ -75,10 +75,10 @@ def between(instants: list[float], first: float, last: float) -> int:
 
 
 async def run_outage(crowd: int, no_list: int = 404, poll: Poll = STEADY) -> Outage:
-    """Watch a crowd through the outage and four intervals more."""
+    """Watch many workflows through the outage and four more intervals."""
     storm = Outage(evolve(running_clock(), jitter=Random(1).random), no_list)
     async with client_of("opencast", "http://127.0.0.1", clock=storm.clock) as client:
-        client._transport.backend, client._transport.credential = storm, Nobody()
+        client._transport.backend, client._transport.credential = storm, NoCredential()
         waits = asyncio.create_task(client.workflows.wait_all(range(crowd), poll=poll))
         await anyio.sleep(OUTAGE[1] + 4 * INTERVAL)
         waits.cancel()
@@ -88,7 +88,7 @@ async def run_outage(crowd: int, no_list: int = 404, poll: Poll = STEADY) -> Out
 
 @pytest.fixture
 def polls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The instants of all looks, however often each is sent."""
+    """Record the instants of all checks. Retries of one count once."""
     made, get = list[float](), OpencastSource.get
 
     async def noted(source: OpencastSource, id: int, *, operations: bool) -> Workflow:
@@ -121,7 +121,7 @@ def test_an_outage_costs_no_more_than_the_schedule_and_ends_in_two_intervals_wit
 
 
 def rates(storm: Outage, first: float) -> list[int]:
-    """Requests in each quarter of the two intervals from then on."""
+    """Return the number of requests in each quarter of the two intervals from this instant."""
     return [between(storm.sent, first + n * QUARTER, first + (n + 1) * QUARTER) for n in range(8)]
 
 

@@ -41,7 +41,7 @@ opencasts = pytest.mark.parametrize("kind", ["11", "16", "19"])
 
 
 def played(kind: str, story: Story, **settings: Any) -> None:
-    """A story of a system and a client of it, on virtual time."""
+    """Run a story of a system and a client on virtual time."""
 
     async def main() -> None:
         system = new_system(kind)
@@ -289,7 +289,7 @@ def test_a_workflow_can_be_started_and_waited_for_in_one_call(kind: str) -> None
 
 
 def noted(system: System) -> dict[int, list[Phase]]:
-    """The phases of every workflow from here on, as they come."""
+    """Record the phases of every workflow from now on."""
     true, before = defaultdict[int, list[Phase]](list), system.engine.on_change
 
     def observe(run: Any) -> None:

@@ -58,7 +58,7 @@ async def test_more_than_a_minute_is_the_callers_to_wait(system: str, fake_time:
 
 
 def watched(refusals: Faults) -> int:
-    """Looks at five workflows within three minutes, beside a sixth whose every look is refused as planned."""
+    """Return the number of checks of five workflows within three minutes. A sixth one is refused as planned."""
 
     async def main() -> int:
         place = new_system("16")
@@ -84,7 +84,7 @@ def test_the_client_slows_down_for_all_workflows_when_one_is_refused(see: See) -
 
 
 def dated(seconds: float, *, off: float) -> dict[str, str]:
-    """A Retry-After as a date, of a server whose clock is off."""
+    """Return a Retry-After with a date, of a server whose clock is off."""
     now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=off)
     return {
         "date": format_datetime(now, usegmt=True),

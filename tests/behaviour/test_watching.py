@@ -31,7 +31,7 @@ def now() -> float:
 
 
 async def events_of(client: Any, ids: Any, **more: Any) -> list[tuple[float, Any]]:
-    """Every event of a watch, with its instant."""
+    """Return every event of a watch with its instant."""
     async with client.workflows.watch(ids, **{"poll": STEADY, **more}) as changes:
         return [(now(), event) async for event in changes]
 
@@ -58,7 +58,7 @@ def test_a_deleted_workflow_has_vanished_once_and_not_before_two_minutes(kind: s
 
 
 def after(place: Server, script: list[tuple[float, Any]], id: int) -> None:
-    """Let a server answer for a workflow with these, each from its instant on."""
+    """Set the results of a workflow, each from its instant on."""
     for second, answer in script:
         later(second, partial(place.workflows.__setitem__, id, answer))
 
@@ -111,7 +111,7 @@ def test_a_404_that_passes_gives_no_event(system: str, see: See) -> None:
 
 
 async def restart(place: System, ids: list[int]) -> None:
-    """Refused for a minute, 503 for half a minute, and then some are what they were before."""
+    """Refuse connections for a minute, answer 503 for half a minute, and then show older states of some workflows."""
     await anyio.sleep(40)
     old = {id: place.run(id).copy() for id in ids[::5]}
     await anyio.sleep(60)
