@@ -13,8 +13,7 @@ from tests.behaviour.test_wait_and_watch import noted
 from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.monitored_server import Record, Server, new_poller, running
-from tests.support.monitored_system import SYSTEMS as STATIONS
-from tests.support.monitored_system import System, is_subsequence, new_system
+from tests.support.monitored_system import SYSTEMS as STATIONS, System, is_subsequence, new_system
 from tests.support.stub_clients import SYSTEMS, MockServer, running_clock, workflow
 from tests.unit.monitor.test_poller import STEADY, later, watch
 from workflow_async import Phase, Poll

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from tests.support.monitored_server import Record, Server
 from workflow_async import Clock, opencast, preservica

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async import Poll
 from workflow_async.monitor._engine.subscription import Subscription
