@@ -2,6 +2,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -200,6 +201,14 @@ def test_stop_terminates_workflows_on_preservica(run: Run, fakes: Sandbox) -> No
     result = run("stop", "-", "--json", env=preservica_of(fakes), stdin="\n".join(map(str, ids)))
     assert [json.loads(line) for line in result.stdout.splitlines()] == [{"id": id, "asked": "terminate"} for id in ids]
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("variables", [opencast_of, preservica_of])
+def test_stop_does_nothing_if_stdin_holds_no_id(
+    variables: Callable[[Sandbox], dict[str, str]], run: Run, fakes: Sandbox
+) -> None:
+    result = run("stop", "-", env=variables(fakes), stdin="")
+    assert (result.exit_code, result.stdout) == (0, "")
 
 
 class Terminal(io.StringIO):

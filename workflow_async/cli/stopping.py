@@ -29,6 +29,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 
 async def stop(ctx: CommandContext, ids: Ids, *, _yes: Yes = False) -> Exit:
     """Stop workflows. Preservica ends them some time after it accepts the command."""
-    workflow_ids = unique_ids(ids)
+    workflow_ids = unique_ids(ids or ())  # typer passes None if stdin holds no id
+    if not workflow_ids:
+        return Exit.DONE
     with ctx.output.spinner("stopping"):
         return await ctx.system.stop(workflow_ids, ctx.output)
