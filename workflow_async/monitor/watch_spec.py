@@ -196,7 +196,7 @@ async def _check_all(source: Source[W], spec: WatchSpec, rows: dict[int, W]) -> 
 
 
 def _longest_unchecked(cursors: Iterable[Cursor]) -> list[Cursor]:
-    """Return the cursors that have not ended. Those that were checked last come last."""
+    """Return the cursors that have not ended, the longest unchecked first."""
     return sorted((cursor for cursor in cursors if not cursor.over), key=lambda cursor: cursor.checked_at or 0.0)
 
 
