@@ -39,7 +39,7 @@ def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def environment(sandbox: Sandbox) -> dict[str, str]:
-    """The environment variables for the sandbox's Opencast."""
+    """Return the environment variables for the sandbox's Opencast."""
     fake = sandbox.opencast
     return {"OPENCAST_URL": fake.url, "OPENCAST_USERNAME": fake.username, "OPENCAST_PASSWORD": fake.password}
 

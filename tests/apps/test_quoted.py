@@ -9,7 +9,7 @@ BLOCKS = [block.text for block in Page(PAGES / "embedding.md").session]
 
 
 def quotable(name: str) -> str:
-    """The part of an application that the page quotes."""
+    """Return the part of an application that the page quotes."""
     return (HERE / name).read_text().split("# docs: from here\n")[1].split("# docs: to here\n")[0].strip()
 
 

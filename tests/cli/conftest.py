@@ -72,7 +72,7 @@ def fakes() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox_11() -> Iterator[Sandbox]:
-    """A sandbox with an Opencast that lists workflows."""
+    """Return a sandbox with an Opencast that lists workflows."""
     with Sandbox("11") as sandbox:
         yield sandbox
 

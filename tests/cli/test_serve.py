@@ -15,7 +15,7 @@ from workflow_async.sandbox.opencast.releases import RELEASES
 
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
 def stop_signal(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> signal.Signals:
-    """A signal that arrives when the sandbox is serving."""
+    """Return a signal that arrives when the sandbox is serving."""
     number: signal.Signals = request.param
 
     def send_signal(seconds: float) -> None:

@@ -38,7 +38,7 @@ WITHOUT_SERVER = {"demo", "sandbox"}
 
 @pytest.fixture(params=SYSTEMS)
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of the system whose server is hostile."""
+    """Return the name of the system whose server is hostile."""
     name: str = request.param
     monkeypatch.setattr("workflow_async.cli.command.system_for", lambda _: hostile_system(name))
     return name
@@ -46,7 +46,7 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 @pytest.fixture
 def batch(system: str) -> Path:
-    """A file with a start that fails and a start that the server rejects."""
+    """Return a file with a start that fails and a start that the server rejects."""
     rows = {
         "opencast": "key,event,definition\na,e,fast\nb,e,refused\n",
         "preservica": "key,context,n\na,42,1\nb,refused,2\n",
@@ -191,7 +191,7 @@ def unsafe_writes(tree: ast.Module) -> Iterator[str]:
 
 
 def is_safe(argument: ast.expr) -> bool:
-    """True for a constant, for `__version__`, and for an f-string of constants and printable texts."""
+    """Return True for a constant, for `__version__`, and for an f-string of constants and printable texts."""
     if isinstance(argument, ast.JoinedStr):
         return all(is_safe(part) for part in argument.values)
     if isinstance(argument, ast.FormattedValue):

@@ -18,7 +18,7 @@ PUBLIC = ("", ".opencast", ".preservica", ".monitor", ".batch", ".sandbox")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pages as HTML."""
+    """Return the pages as HTML."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", ROOT / ".sphinx", PAGES, folder]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)

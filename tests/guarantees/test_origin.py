@@ -39,7 +39,7 @@ Request = Callable[[Any], Awaitable[object]]
 
 @pytest.fixture
 async def other_server() -> AsyncIterator[ByteServer]:
-    """A server that must receive no connection. It would answer any request."""
+    """Return a server that must receive no connection. It would answer any request."""
     async with serve(lambda seen: http(200, TOKEN) if "token" in seen.target else http(200, {})) as wire:
         yield wire
         assert (wire.connections, wire.requests) == (0, [])

@@ -9,7 +9,7 @@ import pickle
 import re
 import ssl
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from http.cookiejar import CookieJar
@@ -130,13 +130,17 @@ def fields(value: object, seen: set[int] | None = None) -> Iterator[str]:
     The cookie jar of the standard library is left out: it keeps cookies in its own attributes.
     """
     seen = set() if seen is None else seen
+    if isinstance(value, Mapping | list | tuple | set):
+        for child in value.values() if isinstance(value, Mapping) else value:
+            yield from fields(child, seen)
+        return
     if id(value) in seen or not type(value).__module__.startswith("workflow_async") or isinstance(value, CookieJar):
         return
     seen.add(id(value))
     inner = dict(vars(value)) if hasattr(value, "__dict__") else {}
     kind: Any = type(value)
     if attrs.has(kind):
-        yield repr(attrs.asdict(cast("Any", value)))
+        yield repr(attrs.asdict(cast("Any", value), recurse=False))  # the engine and its poller know each other
         inner |= {attribute.name: getattr(value, attribute.name, None) for attribute in attrs.fields(kind)}
     yield repr(inner)
     for child in inner.values():

@@ -25,7 +25,7 @@ def run(*command: object, cwd: Path | None = None, path: Path | None = None) -> 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the sdist of a clean copy of the sources."""
+    """Return a folder with the wheel and the sdist of a clean copy of the sources."""
     copy, folder = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("built")
     run("git", "clone", "-q", ROOT, copy)
     run(sys.executable, "-m", "build", "--outdir", folder, copy)
@@ -40,7 +40,7 @@ def wheel(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
-    """The folder of programs of an environment with nothing but the wheel and its extras `cli` and `sandbox`."""
+    """Return the folder of programs of an environment with nothing but the wheel and its extras `cli` and `sandbox`."""
     environment = tmp_path_factory.mktemp("empty")
     run(sys.executable, "-m", "venv", environment)
     run(environment / "bin/pip", "install", "-q", f"{wheel}[cli,sandbox]")

@@ -60,7 +60,7 @@ async def fill(path: Path, count: int = 40) -> None:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The content of a closed journal."""
+    """Return the content of a closed journal."""
     path = tmp_path_factory.mktemp("journals") / "filled.sqlite"
     asyncio.run(fill(path))
     return path.read_bytes()

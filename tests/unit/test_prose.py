@@ -28,7 +28,7 @@ def docstrings() -> Iterator[str]:
 
 
 def pages() -> Iterator[str]:
-    """The prose of README, CHANGELOG and the pages of the documentation, without code and tables."""
+    """Yield the prose of README, CHANGELOG and the pages of the documentation, without code and tables."""
     paths = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "workflow_async/docs").rglob("*.md"))]
     for path in paths:
         text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)

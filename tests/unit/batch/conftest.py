@@ -26,7 +26,7 @@ def time() -> ManualClock:
 
 @pytest.fixture
 def clock(time: ManualClock) -> Clock:
-    """A client's clock whose sleep advances the sandbox's time."""
+    """Return a client's clock whose sleep advances the sandbox's time."""
 
     async def sleep(seconds: float) -> None:
         time.advance(seconds)

@@ -292,7 +292,7 @@ async def test_a_journal_of_another_server_or_system_is_refused(
 
 @pytest.fixture
 def table(path: Path) -> Iterator[None]:
-    """A CSV file that is given as a journal by mistake, and must not change."""
+    """Return a CSV file that is given as a journal by mistake, and must not change."""
     path.write_text("event,definition\n" * 100)
     yield
     assert path.read_text() == "event,definition\n" * 100

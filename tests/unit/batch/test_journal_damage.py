@@ -29,7 +29,7 @@ PAGE = 4096
 
 @pytest.fixture
 def path(tmp_path: Path, filled: bytes) -> Path:
-    """A closed journal of a batch of 42 starts."""
+    """Return a closed journal of a batch of 42 starts."""
     (here := tmp_path / "a.sqlite").write_bytes(filled)
     return here
 
@@ -270,7 +270,7 @@ async def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
 
 @contextmanager
 def folder_for_all() -> Iterator[Path]:
-    """A folder that every user can read."""
+    """Return a folder that every user can read."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)

@@ -235,7 +235,7 @@ async def test_two_workflows_with_the_correlation_id_are_candidates(pv: Preservi
 
 @pytest.fixture
 def unmarked(time: ManualClock) -> Iterator[FakePreservica]:
-    """A server that omits the correlation id of workflows with odd ids."""
+    """Return a server that omits the correlation id of workflows with odd ids."""
     system = FakePreservica(PreservicaState(time, sparse=True))
     listener = bind("127.0.0.1", 0)
     system.url = url_of(listener)

@@ -324,7 +324,7 @@ async def test_a_start_whose_search_fails_is_reported_as_unknown(oc: OpencastCli
 
 @pytest.fixture
 def busy(fake: FakeOpencast) -> str:
-    """An event whose workflow runs for 20 s."""
+    """Return an event whose workflow runs for 20 s."""
     fake.define("slow", [Step("one", 20.0)])
     event = fake.event()
     fake.start(event, "slow")

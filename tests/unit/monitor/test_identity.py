@@ -42,7 +42,7 @@ def opencast_records(draw: st.DrawFn) -> list[opencast.Workflow]:
 
 
 def handled(definition_id: str, *, operations: bool) -> opencast.Workflow:
-    """A record whose definition is an error handler of one of its operations, which only `operations` shows."""
+    """Return a record whose definition is an error handler of one of its operations, which only `operations` shows."""
     handler = opencast.Operation(
         operation="encode",
         state=opencast.OperationState.FAILED,

@@ -21,7 +21,7 @@ both = pytest.mark.parametrize("system", SYSTEMS)
 
 
 def told(system: str, phase: str = "running") -> MockServer:
-    """A server without a network that has every workflow and no list."""
+    """Return a server without a network that has every workflow and no list."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         id = request.url.path.rpartition("/")[2]
