@@ -47,7 +47,7 @@ def test_a_reported_end_stays_and_is_reported_once(back: Record, lists: bool, se
         return events
 
     assert phases(virtual.run(main()), 7) == [Phase.RUNNING, Phase.SUCCEEDED]
-    see("the end is told once; nobody looks at it again")
+    see("the end is reported once, and the workflow is not checked again")
 
 
 @pytest.mark.row(52)
@@ -170,7 +170,7 @@ def test_a_response_about_another_workflow_is_dropped_and_requested_again(system
         def answer(request: httpx.Request) -> httpx.Response:
             last = request.url.path.rpartition("/")[2]
             if not last.isdigit():
-                return httpx.Response(403)  # neither a list nor a glance at the events
+                return httpx.Response(403)  # neither a list nor a bulk check of the events
             wrong = next(checks) % 3 == 0
             phase = "failed" if wrong else "running" if clock.now() < 40 else "succeeded"
             return httpx.Response(200, content=workflow(system, 15 - int(last) if wrong else int(last), phase))

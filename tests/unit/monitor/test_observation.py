@@ -205,7 +205,7 @@ def test_the_transitions_of_each_operation_are_a_chain_without_gaps(snapshots: l
         assert chain[-1].now == snapshots[-1][place]
 
 
-# Looks that fail
+# Checks that fail
 
 
 def test_a_404_is_believed_after_three_checks_over_two_minutes_and_reported_once() -> None:

@@ -32,8 +32,8 @@ def told(system: str, phase: str = "running") -> MockServer:
 
 def carried(system: str, phase: str = "running") -> Any:
     """Return a client of such a server that is not open."""
-    carrier = httpx.AsyncClient(transport=httpx.MockTransport(told(system, phase)))
-    return client_of(system, "http://127.0.0.1", http=carrier)
+    http = httpx.AsyncClient(transport=httpx.MockTransport(told(system, phase)))
+    return client_of(system, "http://127.0.0.1", http=http)
 
 
 async def is_open(client: Any) -> bool:
@@ -168,8 +168,8 @@ async def test_closing_waits_for_the_requests_of_watchers(system: str) -> None:
             ended = True
         raise AssertionError
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(slow)) as carrier:
-        client = await client_of(system, "http://127.0.0.1", http=carrier).open()
+    async with httpx.AsyncClient(transport=httpx.MockTransport(slow)) as http:
+        client = await client_of(system, "http://127.0.0.1", http=http).open()
         waits = asyncio.create_task(client.workflows.wait(7))
         await until(lambda: bool(client.workflows._poller.engine.scheduler.in_flight))
         for _ in range(10):
@@ -188,8 +188,8 @@ async def test_a_request_that_closes_the_client_does_not_wait_for_itself(system:
         assert asyncio.get_running_loop().time() - began < 1.0
         return await told(system)(request)
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(close)) as carrier:
-        client = await client_of(system, "http://127.0.0.1", http=carrier).open()
+    async with httpx.AsyncClient(transport=httpx.MockTransport(close)) as http:
+        client = await client_of(system, "http://127.0.0.1", http=http).open()
         with anyio.fail_after(10), pytest.raises(ClientClosed):
             await client.workflows.wait(7)
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
@@ -204,8 +204,8 @@ async def test_a_request_whose_own_code_waits_does_not_hang(system: str) -> None
             nested.append((await client.workflows.wait(8)).id)
         return await told(system, "succeeded")(request)
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(waits)) as carrier:
-        async with client_of(system, "http://127.0.0.1", http=carrier) as client:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(waits)) as http:
+        async with client_of(system, "http://127.0.0.1", http=http) as client:
             with anyio.fail_after(10):
                 assert (await client.workflows.wait(7)).id == 7
             with anyio.fail_after(10), anyio.move_on_after(0):
@@ -225,8 +225,8 @@ def test_a_request_that_does_not_end_holds_up_closing_for_four_seconds(system: s
                         await ends.wait()
             raise httpx.ReadError("cut")
 
-        async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as carrier:
-            client = await client_of(system, "http://127.0.0.1", http=carrier, clock=running_clock()).open()
+        async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as http:
+            client = await client_of(system, "http://127.0.0.1", http=http, clock=running_clock()).open()
             waits = asyncio.create_task(client.workflows.wait(7))
             await anyio.sleep(5.0)
             await client.aclose()

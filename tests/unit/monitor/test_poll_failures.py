@@ -47,7 +47,7 @@ class Odd(Server):
         return super().list_active(operations=operations, rows=rows)
 
     async def find_changed(self, known: Any) -> Any:
-        self._fall("glance")
+        self._fall("bulk check")
         return await super().find_changed(known)
 
 
@@ -77,14 +77,14 @@ def flatten(error: BaseException | None) -> list[BaseException | None]:
 
 
 @pytest.mark.parametrize("bug", [ValueError("odd"), KeyError(7), asyncio.CancelledError("odd")], ids=repr)
-@pytest.mark.parametrize("where", ["get", "list", "glance"])
+@pytest.mark.parametrize("where", ["get", "list", "bulk check"])
 def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_a_new_task(
     where: str, bug: BaseException
 ) -> None:
     async def main() -> None:
         server = Odd(
             supports_listing=where == "list",
-            supports_bulk_check=where == "glance",
+            supports_bulk_check=where == "bulk check",
             where=where,
             workflows=running(*range(5)),
         )

@@ -169,7 +169,7 @@ def test_an_id_given_twice_has_its_outcome_twice_and_no_id_has_none() -> None:
     virtual.run(main())
 
 
-# Looks that fail
+# Checks that fail
 
 
 @pytest.mark.parametrize("error", [ServerError(503), ConnectFailed("refused"), DecodeError("null @ $")])
