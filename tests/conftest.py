@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from tests.support.proofs import FIGURE, ROW, SEEN, proof_tables
 from workflow_async import Clock
+from workflow_async.sandbox import ManualClock
 
 See = Callable[[object], None]
 
@@ -79,3 +80,20 @@ class FakeTime:
 @pytest.fixture
 def fake_time() -> FakeTime:
     return FakeTime()
+
+
+@pytest.fixture
+def time() -> ManualClock:
+    """Return the time of a sandbox, which passes when a client sleeps or a test advances it."""
+    return ManualClock()
+
+
+@pytest.fixture
+def clock(time: ManualClock) -> Clock:
+    """Return a client's clock whose sleep advances the sandbox's time."""
+
+    async def sleep(seconds: float) -> None:
+        time.advance(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)

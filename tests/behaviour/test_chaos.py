@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 
 from tests.conftest import FakeTime, See
@@ -34,22 +33,6 @@ FAULTY = (
 )
 QUIET = FaultPlan(seed=0, rate=0.0)
 either = pytest.mark.parametrize("system", SYSTEMS)
-
-
-@pytest.fixture
-def time() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def clock(time: ManualClock) -> Clock:
-    """Return a client's clock whose `sleep` advances the sandbox's time."""
-
-    async def sleep(seconds: float) -> None:
-        time.advance(seconds)
-        await anyio.lowlevel.checkpoint()
-
-    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)
 
 
 @pytest.fixture

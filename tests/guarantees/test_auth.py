@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import attrs
 import pytest
 
 from tests.conftest import See
@@ -26,19 +27,9 @@ Connect = Callable[..., PreservicaClient]
 
 
 @pytest.fixture
-def time() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def clock(time: ManualClock) -> Clock:
-    """Time passes during `sleep` and when a test says so. The wall clock is wrong."""
-
-    async def sleep(seconds: float) -> None:
-        time.advance(seconds)
-        await asyncio.sleep(0)
-
-    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=lambda: -1e9)
+def clock(clock: Clock) -> Clock:
+    """Return the clock with a wall clock that is wrong."""
+    return attrs.evolve(clock, wall=lambda: -1e9)
 
 
 @pytest.fixture

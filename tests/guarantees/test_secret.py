@@ -175,20 +175,6 @@ async def log_everything(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.fixture
-def time() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def clock(time: ManualClock) -> Clock:
-    async def sleep(seconds: float) -> None:
-        time.advance(seconds)
-        await asyncio.sleep(0)
-
-    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)
-
-
-@pytest.fixture
 def sandbox(time: ManualClock) -> Iterator[Sandbox]:
     with Sandbox("11", time, two_factor=SEED) as served:
         yield served

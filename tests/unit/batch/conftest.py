@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 
 from workflow_async import Clock, OpencastClient, Poll
@@ -17,22 +16,6 @@ QUICK = [Step("one", 5.0)]
 OFTEN = Poll(interval=1.0, ceiling=2.0, outage=30.0)
 
 Connect = Callable[..., OpencastClient]
-
-
-@pytest.fixture
-def time() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def clock(time: ManualClock) -> Clock:
-    """Return a client's clock whose sleep advances the sandbox's time."""
-
-    async def sleep(seconds: float) -> None:
-        time.advance(seconds)
-        await anyio.lowlevel.checkpoint()
-
-    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)
 
 
 @pytest.fixture(params=["16"])

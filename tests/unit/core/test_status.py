@@ -45,12 +45,12 @@ def kind(status: int) -> type[StatusError]:
     return {3: UnexpectedRedirect, 4: StatusError, 5: ServerError}.get(status // 100, ForeignResponse)
 
 
-@pytest.mark.parametrize("status", [100, 199, *range(201, 600), 600, 750, 999])
-def test_every_status_but_the_expected_one_is_an_error_of_its_class(status: int) -> None:
-    error = error_for(GET, Reply(status, {}, b""))
-    assert type(error) is kind(status)
-    assert isinstance(error, StatusError)
-    assert error.status == status
+def test_every_status_but_the_expected_one_is_an_error_of_its_class() -> None:
+    for status in (100, 199, *range(201, 600), 600, 750, 999):
+        error = error_for(GET, Reply(status, {}, b""))
+        assert type(error) is kind(status)
+        assert isinstance(error, StatusError)
+        assert error.status == status
 
 
 def test_the_expected_status_is_no_error() -> None:

@@ -19,11 +19,6 @@ from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 Opened = Callable[[], Any]
 
 
-@pytest.fixture
-def time() -> ManualClock:
-    return ManualClock()
-
-
 @pytest.fixture(params=["11", "16"])
 def sandbox(request: pytest.FixtureRequest, time: ManualClock) -> Sandbox:
     return Sandbox(request.param, time)

@@ -3,29 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 
 from workflow_async import Clock, OpencastClient
 from workflow_async.sandbox import ManualClock, Sandbox
 
 Connect = Callable[..., OpencastClient]
-
-
-@pytest.fixture
-def time() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def clock(time: ManualClock) -> Clock:
-    """Return a client's clock whose sleep advances the sandbox's time."""
-
-    async def sleep(seconds: float) -> None:
-        time.advance(seconds)
-        await anyio.lowlevel.checkpoint()
-
-    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5)
 
 
 @pytest.fixture(params=["16"])

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import anyio.lowlevel
 import httpx
 import pytest
 from attrs import define, field
@@ -26,22 +25,6 @@ def sample() -> Callable[[str], bytes]:
 
 
 # On a socket
-
-
-@pytest.fixture
-def time() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def clock(time: ManualClock) -> Clock:
-    """Return a client's clock whose sleep advances the sandbox's time."""
-
-    async def sleep(seconds: float) -> None:
-        time.advance(seconds)
-        await anyio.lowlevel.checkpoint()
-
-    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)
 
 
 @pytest.fixture
