@@ -1,8 +1,9 @@
-import runpy
+import subprocess
 import sys
 
 import pytest
 
+from workflow_async import __version__
 from workflow_async.__main__ import main
 
 
@@ -12,13 +13,10 @@ def hide_module(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
 
 
-def test_the_module_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["workflow-async", "--version"])
-    monkeypatch.delitem(sys.modules, "workflow_async.__main__")
-    with pytest.raises(SystemExit) as left:
-        runpy.run_module("workflow_async", run_name="__main__")
-    assert left.value.code == 0
-    assert capsys.readouterr().out.strip()
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "workflow_async", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == __version__
 
 
 def test_without_its_extra_the_command_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
