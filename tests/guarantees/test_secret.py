@@ -496,6 +496,7 @@ REJECTED: dict[str, Callable[[], object]] = {
     "oc no text": lambda: OpencastClient(HOST, auth=cast("Any", ("admin", PASSWORD.encode()))),
     "oc no pair": lambda: OpencastClient(HOST, auth=cast("Any", ("admin", PASSWORD, "more"))),
     "oc role": lambda: OpencastClient(HOST, auth=("admin", PASSWORD), run_with_roles=("A,B",)),
+    "oc environment": lambda: OpencastClient.from_env(url="ftp://x", username="admin", password=PASSWORD),
     "digest": lambda: Digest("a", PASSWORD + "\n"),
     "basic": lambda: Basic("a:b", PASSWORD),
     "bearer": lambda: Bearer(JWT + "\n"),

@@ -61,6 +61,8 @@ async def clients() -> None:
         assert_type(pv.contexts, preservica.Contexts)
         assert_type(pv.processes, preservica.Processes)
         assert_type(pv.monitors, preservica.Monitors)
+        oc_options: opencast.ClientOptions = {"run_as_user": "lecturer", "limits": Limits(connections=4)}
+        assert_type(OpencastClient.from_env(url="https://oc.example.org", **oc_options), OpencastClient)
         options: preservica.ClientOptions = {"retry": Retry(), "timeouts": Timeouts(call=10)}
         PreservicaClient.from_env(**options)
     assert_type(await oc.open(), OpencastClient)

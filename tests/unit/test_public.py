@@ -33,8 +33,8 @@ PUBLIC = {
         Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked poll_once
     """,
     "workflow_async.opencast": """
-        Definition DefinitionSort Definitions Event EventSort Events Me OpencastClient Operation OperationDefinition
-        OperationState Start State Version Workflow WorkflowFilters Workflows
+        ClientOptions Definition DefinitionSort Definitions Event EventSort Events Me OpencastClient Operation
+        OperationDefinition OperationState Start State Version Workflow WorkflowFilters Workflows
     """,
     "workflow_async.preservica": """
         ClientOptions Context Contexts FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus

@@ -1,4 +1,4 @@
-from .client import OpencastClient as OpencastClient
+from .client import ClientOptions as ClientOptions, OpencastClient as OpencastClient
 from .definitions import Definitions as Definitions
 from .events import Events as Events
 from .filters import DefinitionSort as DefinitionSort, EventSort as EventSort, WorkflowFilters as WorkflowFilters

@@ -1,9 +1,9 @@
 """The client for one Opencast. Its parts are imported when a client is created."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from workflow_async._core.auth import Credential, Headers, checked_header, to_secret
-from workflow_async._core.client import Client
+from workflow_async._core.client import Client, optional_secret
 from workflow_async._http import HTTPBackend, make_backend
 from workflow_async.auth import Basic, Bearer, Digest, Secret
 from workflow_async.errors import InvalidArgument
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 
     from workflow_async._core.origin import Origin
     from workflow_async.opencast.records import Me, Version
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keyword arguments of `OpencastClient` besides the URL and the credentials."""
+
+    run_as_user: str | None
+    run_with_roles: tuple[str, ...]
+    retry: Retry
+    timeouts: Timeouts
+    limits: Limits
+    clock: Clock
+    http: HTTPBackend
+    ssl_context: "ssl.SSLContext | None"
+    allow_insecure_http: bool
 
 
 class OpencastClient(Client):
@@ -81,6 +95,29 @@ class OpencastClient(Client):
         self.workflows: Workflows = Workflows(poller, self._transport)
         self.definitions: Definitions = Definitions(self._transport)
         self.events: Events = Events(self._transport)
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        url: str | None = None,
+        username: str | None = None,
+        password: str | Secret | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> Self:
+        """Return a client with HTTP Basic credentials from arguments and the environment.
+
+        Each value comes from its argument, else from its variable: OPENCAST_URL, OPENCAST_USERNAME, OPENCAST_PASSWORD.
+        An empty variable counts as unset. For another kind of credentials use the constructor with `auth`.
+
+        Raises:
+            InvalidArgument: a value is missing or cannot be sent. The message names the variable of a missing value.
+        """
+        from workflow_async.opencast.credential_sources import find_credentials
+
+        password = optional_secret(password)
+        found = find_credentials(url, username, password)
+        return cls(found.url, auth=(found.username, found.password), **options)
 
     async def version(self) -> "Version":
         """Get the versions of the External API that the server supports. Needs ROLE_API. Source: GET /api/version."""

@@ -1,6 +1,5 @@
 """Opencast for the command line."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, cast
 
@@ -18,6 +17,7 @@ from workflow_async.cli.timeline import Span
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.monitor import Watch
 from workflow_async.opencast import Definition, Operation, Start, Workflow
+from workflow_async.opencast.credential_sources import VARIABLES, from_variable
 
 FILTERS = {
     "state": "state",
@@ -50,11 +50,7 @@ class OpencastSystem:
 
     name: ClassVar[str] = "opencast"
     title: ClassVar[str] = "Opencast"
-    variables: ClassVar[Mapping[str, str]] = {
-        "url": "OPENCAST_URL",
-        "username": "OPENCAST_USERNAME",
-        "password": "OPENCAST_PASSWORD",
-    }
+    variables: ClassVar[Mapping[str, str]] = VARIABLES
     has_credentials_file: ClassVar[bool] = False
     start_columns: ClassVar[tuple[str, ...]] = ("event", "definition")
 
@@ -63,15 +59,18 @@ class OpencastSystem:
         """Create the client from options, environment and prompts. Raise `UsageError` if something is missing."""
         if target.credentials is not None:
             raise UsageError("--credentials is an option for Preservica: give --password-file or set OPENCAST_PASSWORD")
-        found = {name: os.environ.get(variable) for name, variable in cls.variables.items()}
-        url = target.url or found["url"]
-        if not url:
+        if not (target.url or from_variable("url")):
             raise UsageError("no server: give --url, or set OPENCAST_URL, or PRESERVICA_SERVER for Preservica")
-        username = target.username or found["username"] or ask("User name")
-        password = password_of(target) or found["password"] or ask(f"Password of {username}", hidden=True)
+        username = target.username or from_variable("username") or ask("User name")
+        password = password_of(target) or from_variable("password") or ask(f"Password of {username}", hidden=True)
         if not username or not password:
             raise UsageError("no credentials: set OPENCAST_USERNAME and OPENCAST_PASSWORD, or give --password-file")
-        return cls(OpencastClient(url, auth=(username, password), allow_insecure_http=target.allow_insecure_http))
+        insecure = target.allow_insecure_http
+        return cls(
+            OpencastClient.from_env(
+                url=target.url or None, username=username, password=password, allow_insecure_http=insecure
+            )
+        )
 
     def list_workflows(
         self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency
