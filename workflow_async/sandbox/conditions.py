@@ -11,6 +11,7 @@ from workflow_async.sandbox.faults import ALWAYS, Faults, Path, check_range
 
 EVENTS = re.compile("/api/events")
 WORKFLOWS = re.compile("/api/workflows")
+COUNTS = re.compile(r"/workflow/(count|instances\.json)")
 
 
 def _check_word(_: object, attribute: "Attribute[str]", word: str) -> None:
@@ -42,7 +43,7 @@ class Boot:
 class IndexFault:
     """A fault of Opencast's index. The database is not affected.
 
-    The index serves `/api/events`, and the list of workflows of Opencast 11 and older.
+    The index serves `/api/events`, and the list and the counts of workflows of Opencast 11 and older.
     """
 
     state: Literal["down", "slow", "empty", "stale"] = field(validator=_check_word)
@@ -55,7 +56,7 @@ class IndexFault:
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
         """Return the fault plans for this condition. `lists` is True if an index serves the list of workflows."""
-        paths = (EVENTS, WORKFLOWS) if lists else (EVENTS,)
+        paths = (EVENTS, WORKFLOWS, COUNTS) if lists else (EVENTS,)
         if self.state == "down":
             return (Faults(rates={self.response: 1.0}, methods="GET", paths=paths, during=self.during),)
         if self.state == "slow":

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.sandbox.opencast.releases import with_list
-from workflow_async.sandbox import ManualClock, ServerClock, Step
+from tests.sandbox.opencast.releases import with_list, without_list
+from workflow_async.sandbox import IndexFault, ManualClock, ServerClock, Step
 from workflow_async.sandbox.opencast.jettison import typed
 from workflow_async.sandbox.systems import FakeOpencast
 
@@ -244,6 +244,71 @@ async def test_workflows_are_counted_by_state(http: httpx.AsyncClient, opencast:
 @pytest.mark.parametrize("state", ["running", "BAKED", "Running"])
 async def test_a_count_needs_the_state_in_capitals(http: httpx.AsyncClient, state: str) -> None:
     assert (await http.get("/workflow/count", params={"state": state})).status_code == 400
+
+
+async def listed(http: httpx.AsyncClient, **params: Any) -> Any:
+    return (await http.get("/workflow/instances.json", params=params)).json()["workflows"]
+
+
+@with_list
+async def test_opencast_11_lists_instances_with_a_total(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    ids = opencast.seed(25)
+    first = await listed(http)
+    assert (first["totalCount"], first["count"], first["startPage"], len(first["workflow"])) == (25, 20, 0, 20)
+    second = await listed(http, startPage=1)
+    assert {row["id"] for row in [*first["workflow"], *second["workflow"]]} == set(ids)
+    one = await listed(http, count=1, state="nope", compact="true")
+    assert (one["totalCount"], one["count"], one["workflow"]["id"] in ids) == (25, 1, True)
+    assert "workflow" not in await listed(http, startPage=9)
+
+
+@with_list
+async def test_opencast_11_counts_by_state_operation_and_definition_whatever_their_case(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    for name in ("one", "two"):
+        opencast.define(name, [Step("encode", 1000.0)])
+        opencast.start(opencast.event(), name)
+    opencast.start(opencast.event(), "noop")
+    clock.advance(60)
+
+    async def total(**params: Any) -> int:
+        found: int = (await listed(http, **params))["totalCount"]
+        return found
+
+    assert [await total(state="running"), await total(state="-RUNNING"), await total(state=["running", ""])] == [
+        2,
+        1,
+        2,
+    ]
+    assert [await total(op="Encode"), await total(op="-encode"), await total(op=["encode", "none"])] == [2, 1, 3]
+    assert [await total(workflowdefinition="ONE"), await total(workflowdefinition="one", op="x")] == [1, 0]
+    counts = [{"state": "RUNNING"}, {"operation": "encode"}, {"state": "SUCCEEDED", "operation": "encode"}, {}]
+    assert [(await http.get("/workflow/count", params=p)).text for p in counts] == ["2", "2", "0", "3"]
+
+
+@with_list
+async def test_opencast_11_counts_in_an_index_that_is_late(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    opencast.seed(3)
+    opencast.state.start(opencast.event(), "noop")
+    assert ((await http.get("/workflow/count")).text, (await listed(http))["totalCount"]) == ("3", 3)
+    clock.advance(10)
+    assert ((await http.get("/workflow/count")).text, (await listed(http))["totalCount"]) == ("4", 4)
+    opencast.faults = IndexFault("empty")
+    assert ((await http.get("/workflow/count")).text, (await listed(http))["totalCount"]) == ("0", 0)
+    opencast.faults = IndexFault("down")
+    assert (await http.get("/workflow/count")).status_code == 500
+
+
+@without_list
+async def test_opencast_12_and_later_do_not_list_instances_and_ignore_the_operation_of_a_count(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    opencast.seed(3)
+    assert (await http.get("/workflow/instances.json")).status_code == 404
+    assert (await http.get("/workflow/count", params={"operation": "nope"})).text == "3"
 
 
 @with_list

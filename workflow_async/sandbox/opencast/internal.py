@@ -1,5 +1,7 @@
 """The routes under `/workflow`, for administrators, in the JSON that Jettison makes of XML."""
 
+from collections.abc import Callable, Iterable
+from itertools import takewhile
 from typing import Any
 
 from attrs import define
@@ -10,11 +12,13 @@ from starlette.routing import Route
 from workflow_async.sandbox.engine import FakeWorkflow
 from workflow_async.sandbox.opencast.container import with_allow_header
 from workflow_async.sandbox.opencast.event import Event
+from workflow_async.sandbox.opencast.filter import Document
 from workflow_async.sandbox.opencast.jettison import workflow, wrapped
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES
-from workflow_async.sandbox.opencast.responses import empty_error, text_error, text_param, workflow_id
+from workflow_async.sandbox.opencast.responses import empty_error, int_param, text_error, text_param, workflow_id
 from workflow_async.sandbox.opencast.state import OpencastState
 
+DEFAULT_LIMIT = 20
 _TEXT = frozenset({"text/plain", "text/*", "*/*"})
 
 
@@ -31,7 +35,7 @@ class InternalRoutes:
             Route("/workflow/count", self.count),
         ]
         if self.state.rules.listing:
-            return both
+            return [*both, Route("/workflow/instances.json", self.listed)]
         return [
             *both,
             Route("/workflow/mediaPackage/{event}/instances.json", self.instances),
@@ -75,8 +79,33 @@ class InternalRoutes:
         state = text_param(request, "state")
         if state and state.lower() not in {s for s in WORKFLOW_STATES if s.upper() == state}:
             raise empty_error(400)
+        if self.state.rules.listing:
+            found = self._search([state], [text_param(request, "operation")])
+            return Response(str(len(found)), headers={"content-type": "text/plain"})
         runs = [run for run in self.state.engine.all() if not state or STATES[run.status] == state.lower()]
         return Response(str(len(runs)), headers={"content-type": "text/plain"})
+
+    async def listed(self, request: Request) -> Response:
+        """Return a page of the index, which is late, with the total. The parameter `compact` is ignored."""
+        states, operations = (request.query_params.getlist(name) for name in ("state", "op"))
+        found = self._search(takewhile(_is_state, states), operations, text_param(request, "workflowdefinition"))
+        wanted, page = (int_param(request, name) for name in ("count", "startPage"))
+        size = wanted if wanted > 0 else DEFAULT_LIMIT
+        counts = {"startPage": page, "count": size, "searchTime": 0, "totalCount": len(found)}
+        rows = [self._tree(document.run) for document in found[page * size : (page + 1) * size]]
+        return self._json({"workflows": {**counts, **(wrapped("workflow", rows) or {})}})
+
+    def _search(self, states: Iterable[str], operations: Iterable[str], definition: str = "") -> list[Document]:
+        """Return the indexed workflows that pass the filters. The index is late and ignores case."""
+        self.state.workflow_index.refresh(self.state.engine)
+        passes_state, passes_operation = _term_test(states), _term_test(operations)
+        return [
+            document
+            for document in self.state.workflow_index.search("", "")
+            if passes_state(document.state)
+            and passes_operation(document.operation)
+            and definition.lower() in {"", document.definition.lower()}
+        ]
 
     def _event(self, request: Request) -> Event:
         event = self.state.events.get(request.path_params["event"])
@@ -90,6 +119,19 @@ class InternalRoutes:
 
     def _json(self, tree: Any) -> Response:
         return Response(self.state.rules.write(tree), headers={"content-type": "application/json"})
+
+
+def _is_state(term: str) -> bool:
+    """Return True for the name of a state, with a sign or without. The server ignores all terms from any other on."""
+    return not term or term.removeprefix("-").lower() in WORKFLOW_STATES
+
+
+def _term_test(terms: Iterable[str]) -> Callable[[str], bool]:
+    """Return the test for the values of a repeated parameter. A value that begins with - excludes."""
+    words = [term.lower() for term in terms if term]
+    excluded = {word[1:] for word in words if word.startswith("-")}
+    included = {word for word in words if not word.startswith("-")}
+    return lambda value: (not included or value.lower() in included) and value.lower() not in excluded
 
 
 def _accepts_text(request: Request) -> bool:

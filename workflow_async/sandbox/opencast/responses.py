@@ -76,9 +76,14 @@ def text_param(request: Request, name: str) -> str:
     return next(iter(request.query_params.getlist(name)), "")
 
 
+def int_param(request: Request, name: str) -> int:
+    """Return a 32-bit integer of the query. 0 if it is missing. Refuse what is not such an integer with 404."""
+    return _parse_int(text_param(request, name), INT)
+
+
 def page_slice(request: Request, default: int | None) -> slice:
     """Return the slice of the requested page. `default` replaces a limit of 0 or less."""
-    limit, offset = (_parse_int(text_param(request, name), INT) for name in ("limit", "offset"))
+    limit, offset = (int_param(request, name) for name in ("limit", "offset"))
     start = max(offset, 0)
     size = limit if limit > 0 else default
     return slice(start, None if size is None else start + size)
