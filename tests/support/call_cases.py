@@ -125,6 +125,18 @@ async def the_workflows_of_an_event(context: CallContext) -> None:
     await context.workflows.for_event(context.event)
 
 
+@case("workflows.count", reuse=True)
+async def counting(context: CallContext) -> None:
+    context.new_running()
+    await context.workflows.count(state="Active" if context.loopback.kind == "preservica" else "running")
+
+
+@case("workflows.count", systems=("11",))
+async def counting_by_definition(context: CallContext) -> None:
+    context.new_running()
+    await context.workflows.count(definition_id="quick")
+
+
 @case("workflows.terminate", "workflows.retry", systems=PRESERVICA, reuse=True)
 async def retrying_and_terminating(context: CallContext) -> None:
     failed = context.new_ended("fails")

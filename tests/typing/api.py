@@ -110,6 +110,8 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.stop(1603), opencast.Workflow)
     assert_type(await oc.workflows.delete(1603), None)
     assert_type(await oc.workflows.for_event("e-1"), tuple[opencast.Workflow, ...])
+    assert_type(await oc.workflows.count(), int)
+    assert_type(await oc.workflows.count(state=["running", opencast.State.PAUSED], definition_id="fast"), int)
     assert_type(await oc.definitions.get("fast", with_configuration_panel=True), opencast.Definition)
     assert_type(await oc.version(), opencast.Version)
     assert_type(await oc.me(), opencast.Me)
@@ -199,6 +201,7 @@ async def preservica_calls(pv: PreservicaClient, context: preservica.Context) ->
     assert_type(pv.workflows.run_all([], start_unknown_again=True), batch.Run[preservica.Workflow])
     assert_type(await pv.workflows.terminate(7, 8, "9"), None)
     assert_type(await pv.workflows.retry(51240), int)
+    assert_type(await pv.workflows.count(state="Active", type="Ingest"), int)
     assert_type(await pv.processes.activate("p-1"), bool)
     assert_type(await pv.processes.deactivate("p-1"), bool)
 

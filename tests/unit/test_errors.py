@@ -56,6 +56,13 @@ CLASSES = {
     if inspect.isclass(kind) and issubclass(kind, WorkflowAsyncError) and kind.__module__ == errors.__name__
 }
 
+
+def with_role(error: errors.Forbidden, role: str) -> errors.Forbidden:
+    """Return the error with the role that the call needs."""
+    error.role = role
+    return error
+
+
 EVERY = [
     (InvalidArgument("id", "must be a number"), "id: must be a number"),
     (ClientClosed("not open"), "not open"),
@@ -78,6 +85,7 @@ EVERY = [
     (errors.BadRequest(400), "400 BadRequest"),
     (Unauthorized(401), "401 Unauthorized"),
     (errors.Forbidden(403), "403 Forbidden"),
+    (with_role(errors.Forbidden(403, "", "no"), "ROLE_ADMIN"), "403 Forbidden: no: this call needs ROLE_ADMIN"),
     (NotFound(404, "<html>", ""), "404 NotFound"),
     (errors.NotAcceptable(406), "406 NotAcceptable"),
     (Conflict(409, "", "busy"), "409 Conflict: busy"),
@@ -98,6 +106,14 @@ EVERY = [
     (ResponseMismatch("workflow 1", "workflow 2"), "requested workflow 1, but the response is about workflow 2"),
     (ListingNotSupported("405", "v1.11.0"), "this server (API version v1.11.0) has no list of workflows (405)"),
     (ListingNotSupported("405"), "this server (API version unknown) has no list of workflows (405)"),
+    (
+        errors.CountNotSupported(("definition_id", "operation"), "404", "v1.11.0"),
+        "this server (API version v1.11.0) cannot count workflows by definition_id and operation, which needs Opencast",
+    ),
+    (
+        errors.CountNotSupported((), "404"),
+        "this server (API version unknown) cannot count workflows (404): count what workflows.for_event() returns",
+    ),
     (ListingInconsistent("2 pages"), "2 pages"),
     (
         StartOutcomeUnknown(ConnectionBroken("ReadError"), look_for="a workflow", ticket=ticket("7"), workflow_id=7),

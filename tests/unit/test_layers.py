@@ -34,6 +34,7 @@ PURE = {
     *(f"_decode/{name}" for name in ("compiled", "json", "records", "reference", "values", "xml", "xml_rows")),
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
+    "opencast/count_calls",
     "opencast/jettison",
     "monitor/events",
     *(f"monitor/_engine/{name}" for name in ("backoff", "bulk", "due_queue", "durations", "fallback", "keys")),

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from workflow_async._core.call import Call, Reply
 from workflow_async.errors import (
     CallError,
+    CountNotSupported,
     ForeignResponse,
     ListingNotSupported,
     RateLimited,
@@ -66,7 +67,7 @@ class Control:
 
 def is_final(error: CallError) -> bool:
     """Return True if an error is a final result: it would end a watch, a batch or a listing."""
-    if isinstance(error, ListingNotSupported):
+    if isinstance(error, ListingNotSupported | CountNotSupported):
         return True
     if not isinstance(error, StatusError) or isinstance(error, ForeignResponse | Unauthorized | RateLimited):
         return False

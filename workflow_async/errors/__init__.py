@@ -27,6 +27,7 @@
     │   │   └── UnexpectedContent an HTML page instead of JSON or XML: a login page, a portal
     │   ├── ResponseMismatch      the response is about another workflow than the requested one
     │   ├── ListingNotSupported   this server has no list of workflows
+    │   ├── CountNotSupported     this server cannot count workflows by these filters
     │   └── ListingInconsistent   the pages of a listing do not make progress
     ├── StartOutcomeUnknown       a start may or may not have happened
     ├── JournalError              a batch cannot use this file as its journal
@@ -51,6 +52,7 @@ from workflow_async.errors._base import (
     WrongEventLoop,
 )
 from workflow_async.errors._content import (
+    CountNotSupported,
     DecodeError,
     ListingInconsistent,
     ListingNotSupported,
@@ -112,6 +114,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectionBroken",
     "ContentEncodingError",
+    "CountNotSupported",
     "DeadlineExceeded",
     "DecodeError",
     "Forbidden",

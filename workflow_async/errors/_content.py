@@ -71,5 +71,27 @@ class ListingNotSupported(CallError):
         )
 
 
+class CountNotSupported(CallError):
+    """This server cannot count workflows by these filters. Opencast removed most of them in 12.0."""
+
+    def __init__(self, filters: tuple[str, ...], seen: str, version: str | None = None) -> None:
+        super().__init__(filters, seen, version)
+        self.filters = filters
+        """The names of the filters that were given, except `state`."""
+        self.seen = seen
+        self.version = version
+        """The server's API version. None if the server did not return its version."""
+
+    @property
+    def what(self) -> str:
+        """The version, and what to call instead."""
+        by = f" by {' and '.join(self.filters)}, which needs Opencast 6 to 11" if self.filters else ""
+        instead = "count by state alone, or " if self.filters else ""
+        return (
+            f"this server (API version {self.version or 'unknown'}) cannot count workflows{by} ({self.seen}): "
+            f"{instead}count what workflows.for_event() returns for your events"
+        )
+
+
 class ListingInconsistent(CallError):
     """The pages of a listing repeat themselves, so reading on would never end."""

@@ -34,6 +34,14 @@ class Unauthorized(StatusError):
 class Forbidden(StatusError):
     """403: the user is known and lacks a role or a permission."""
 
+    role: str = ""
+    """The role that the call needs by default, such as `ROLE_ADMIN`. "" if it is not known."""
+
+    @property
+    def what(self) -> str:
+        """The status, the server's message, and the role."""
+        return super().what + (f": this call needs {self.role}" if self.role else "")
+
 
 class NotFound(StatusError):
     """404: the resource does not exist, or this user may not see it."""

@@ -11,9 +11,9 @@ from workflow_async._core.retry import may_have_happened, retryable
 from workflow_async.errors import AlreadyFinished, CallError, Conflict, InvalidArgument, NotFound
 from workflow_async.monitor._engine.pauses import Pause, pause_of
 from workflow_async.opencast import calls
+from workflow_async.opencast.counting import Counting
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.resuming import ResumeLog, check_delay
-from workflow_async.opencast.start_service import StartService
 from workflow_async.settings import check_not_negative
 
 SETTLE_TIMEOUT = 30.0
@@ -25,7 +25,7 @@ DELETE_RETRY_INTERVAL = 2.0
 
 
 @define(eq=False)
-class Control(StartService):
+class Control(Counting):
     """Calls that change or delete one workflow."""
 
     _resumes: ResumeLog = field(factory=ResumeLog, init=False)

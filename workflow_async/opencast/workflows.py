@@ -298,9 +298,3 @@ class Workflows(Control):
             rows = describe_rows(call)
             caught.part = f"{rows}{SKIP_HINT}" if rows and may_be_caused_by_row(caught) else rows
         raise caught
-
-    async def _version(self) -> str | None:
-        try:
-            return (await self._transport.send(calls.get_version())).default
-        except CallError:
-            return None

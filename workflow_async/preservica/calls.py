@@ -38,6 +38,11 @@ def list_workflows(query: Params, *, size: int, start: int = 0) -> Call[Page[Wor
     return Call("GET", INSTANCES, partial(_read_workflow_page, next_page, start), params, accept=XML)
 
 
+def count_workflows(query: Params) -> Call[int]:
+    """Return the call for the number of workflows: a page with one row and the total."""
+    return Call("GET", INSTANCES, _read_total, (*query, ("start", "0"), ("max", "1")), accept=XML)
+
+
 def get_workflow(id: int) -> Call[Workflow]:
     """Return the call for one workflow with its errors."""
     return Call("GET", f"{INSTANCES}/{id}", partial(_read_workflow, id), (("includeErrors", "true"),), accept=XML)
@@ -153,6 +158,17 @@ def _read_workflow_page(next_page: Callable[..., Call[Page[Workflow]]], start: i
     end = start + len(items)
     is_last = not items or (total is not None and end >= total)
     return Page(items, None if is_last else next_page(start=end), total)
+
+
+def _read_total(reply: Reply) -> int:
+    tree = _read_root(reply, "WorkflowInstance")
+    _rows(tree, "WorkflowInstance")
+    total = _read_count(tree, "TotalCount")
+    if total is None:
+        raise DecodeError("required field missing, so count the rows of workflows.list() instead @ /TotalCount")
+    if total < 0:
+        raise DecodeError(f"expected a count, got {total} @ /TotalCount")
+    return total
 
 
 def _read_workflow(id: int, reply: Reply) -> Workflow:

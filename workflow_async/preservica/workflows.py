@@ -90,6 +90,22 @@ class Workflows(StartService):
             unreadable=unreadable,
         )
 
+    async def count(self, **filters: Unpack[WorkflowFilters]) -> int:
+        """Count the workflows that match all filters. All workflows in every state without a filter.
+
+        It costs one request, for one row and the server's total.
+
+        Args:
+            **filters: the same as those of `list`. See `WorkflowFilters`.
+
+        Raises:
+            InvalidArgument: immediately, as `list` does.
+            DecodeError: the server returned no total. Its message names `/TotalCount`.
+
+        Source: GET /sdb/rest/workflow/instances. See tests/contract/preservica.md, sections 1.2 and 5.
+        """
+        return await self._transport.send(calls.count_workflows(WorkflowQuery.of(**filters).on_the_wire()))
+
     async def get(self, workflow_id: int | str) -> Workflow:
         """Get the current record of one workflow. `extra` holds what the server says about its errors.
 

@@ -13,6 +13,7 @@ from workflow_async._core.status import error_for
 from workflow_async._core.transport import Transport
 from workflow_async.errors import (
     CallError,
+    CountNotSupported,
     DecodeError,
     Forbidden,
     ForeignResponse,
@@ -140,6 +141,7 @@ def test_a_start_that_did_not_reach_the_api_was_not_refused(start: Call[Any], bo
         (NotAcceptable(406), True),
         (StartNotFound(404), True),
         (ListingNotSupported("405"), True),
+        (CountNotSupported((), "404"), True),
         (Unauthorized(401), False),
         (StatusError(407), False),
         (ForeignResponse(404), False),

@@ -23,6 +23,7 @@ from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
     ContentEncodingError,
+    CountNotSupported,
     DeadlineExceeded,
     DecodeError,
     ListingInconsistent,
@@ -51,6 +52,7 @@ FINAL_ERRORS = [
     TLSVerificationFailed("unknown"),
     ResponseTooLarge("large"),
     ListingNotSupported("405"),
+    CountNotSupported(("operation",), "404"),
     ListingInconsistent("2 pages"),
 ]
 
