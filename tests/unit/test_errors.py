@@ -107,8 +107,11 @@ EVERY = [
     (ListingNotSupported("405", "v1.11.0"), "this server (API version v1.11.0) has no list of workflows (405)"),
     (ListingNotSupported("405"), "this server (API version unknown) has no list of workflows (405)"),
     (
-        errors.CountNotSupported(("definition_id", "operation"), "404", "v1.11.0"),
-        "this server (API version v1.11.0) cannot count workflows by definition_id and operation, which needs Opencast",
+        errors.CountNotSupported(("definition_id", "current_operation"), "404", "v1.11.0"),
+        (
+            "this server (API version v1.11.0) cannot count workflows by definition_id and current_operation, which needs "
+            "Opencast"
+        ),
     ),
     (
         errors.CountNotSupported((), "404"),

@@ -32,17 +32,19 @@ ONE_ROW: Params = (("count", "1"), ("compact", "true"))
 TOTAL_PATH = "$.workflows.totalCount"
 
 
-def count_calls(state: States | None, definition_id: str | None, operation: str | None) -> tuple[Call[int], ...]:
+def count_calls(
+    state: States | None, definition_id: str | None, current_operation: str | None
+) -> tuple[Call[int], ...]:
     """Return the calls whose results add up to the count.
 
     Raises:
         InvalidArgument: a filter cannot be sent.
     """
     states = () if state is None else _state_words(state)
-    given = {"definition_id": definition_id, "operation": operation}
+    given = {"definition_id": definition_id, "current_operation": current_operation}
     values = {name: checked_text(name, value) for name, value in given.items() if value is not None}
-    if values.get("operation", "").startswith("-"):
-        raise InvalidArgument("operation", "must not begin with -, which the server reads as a negation")
+    if values.get("current_operation", "").startswith("-"):
+        raise InvalidArgument("current_operation", "must not begin with -, which the server reads as a negation")
     if values:
         return (_total_call(states, values),)
     return tuple(_count_call((("state", word),)) for word in states) or (_count_call(()),)
@@ -60,7 +62,7 @@ def _count_call(params: Params) -> Call[int]:
 
 def _total_call(states: tuple[str, ...], values: dict[str, str]) -> Call[int]:
     """Return the call for a page with one row and a total. Opencast 12 and later do not serve its path."""
-    names = {"definition_id": "workflowdefinition", "operation": "op"}
+    names = {"definition_id": "workflowdefinition", "current_operation": "op"}
     filters = (*(("state", word) for word in states), *((names[name], value) for name, value in values.items()))
     return Call("GET", INSTANCES, _read_total, (*filters, *ONE_ROW), refusals=_refusals(tuple(values)), signature=API)
 

@@ -14,34 +14,38 @@ class Counting(StartService):
     """The method that counts workflows."""
 
     async def count(
-        self, *, state: States | None = None, definition_id: str | None = None, operation: str | None = None
+        self, *, state: States | None = None, definition_id: str | None = None, current_operation: str | None = None
     ) -> int:
         """Count the workflows that match all filters. All workflows of the tenant without a filter.
 
         It uses internal endpoints, which need **ROLE_ADMIN**, because the External API has no count. `definition_id`
-        and `operation` need Opencast 6 to 11. Up to Opencast 11 the number may be up to 10 s old, as the list is.
+        and `current_operation` need Opencast 6 to 11. Up to Opencast 11 the number may be up to 10 s old, as the list
+        is.
 
         Several states cost one request each. A workflow that changes its state between two of these requests may be
-        counted twice or not at all. Together with `definition_id` or `operation` all states cost one request.
+        counted twice or not at all. Together with `definition_id` or `current_operation` all states cost one request.
 
         The filters are fewer than those of `list`, because the endpoints have no others.
 
         Args:
             state: in this state, or in one of these.
             definition_id: of this definition. Case is ignored.
-            operation: with this current operation, as `current_operation` of `list`. Case is ignored.
+            current_operation: with this current operation. Case is ignored.
 
         Raises:
             InvalidArgument: immediately, if a filter cannot be sent.
             Forbidden: this user is not an admin. `role` is the role that is needed.
-            CountNotSupported: `definition_id` or `operation` on Opencast 12 and later, with the server's version.
+            CountNotSupported: `definition_id` or `current_operation` on Opencast 12 and later, with the server's
+                version.
             DecodeError: the response has no number.
 
-        Source: GET /workflow/count, and GET /workflow/instances.json with `definition_id` or `operation`. See
+        Source: GET /workflow/count, and GET /workflow/instances.json with `definition_id` or `current_operation`. See
         tests/contract/opencast.md, section 1.7.
         """
         try:
-            return sum([await self._transport.send(call) for call in count_calls(state, definition_id, operation)])
+            return sum(
+                [await self._transport.send(call) for call in count_calls(state, definition_id, current_operation)]
+            )
         except CountNotSupported as error:
             caught = error
         caught.version = await self._version()

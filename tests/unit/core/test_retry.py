@@ -52,7 +52,7 @@ FINAL_ERRORS = [
     TLSVerificationFailed("unknown"),
     ResponseTooLarge("large"),
     ListingNotSupported("405"),
-    CountNotSupported(("operation",), "404"),
+    CountNotSupported(("current_operation",), "404"),
     ListingInconsistent("2 pages"),
 ]
 

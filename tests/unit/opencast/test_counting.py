@@ -26,7 +26,11 @@ from workflow_async.sandbox import Boot, Fault, Faults, ManualClock, Sandbox, St
 
 Connect = Callable[..., OpencastClient]
 
-BY = [{"definition_id": "noop"}, {"operation": "encode"}, {"state": "running", "definition_id": "x", "operation": "y"}]
+BY = [
+    {"definition_id": "noop"},
+    {"current_operation": "encode"},
+    {"state": "running", "definition_id": "x", "current_operation": "y"},
+]
 
 
 def queries(sandbox: Sandbox) -> list[tuple[str, str]]:
@@ -69,9 +73,9 @@ async def test_up_to_opencast_11_workflows_are_counted_by_definition_and_operati
             sandbox.opencast.start(sandbox.opencast.event(), name)
     time.advance(60)
     assert await oc.workflows.count(definition_id="one") == 2
-    assert await oc.workflows.count(operation="encode") == 3
+    assert await oc.workflows.count(current_operation="encode") == 3
     assert await oc.workflows.count(state="failed", definition_id="two") == 0
-    assert await oc.workflows.count(state=["running", "paused"], definition_id="two", operation="encode") == 1
+    assert await oc.workflows.count(state=["running", "paused"], definition_id="two", current_operation="encode") == 1
     assert queries(sandbox)[-1] == (
         "/workflow/instances.json",
         "state=RUNNING&state=PAUSED&workflowdefinition=two&op=encode&count=1&compact=true",
@@ -126,7 +130,7 @@ async def test_a_starting_server_is_not_taken_for_one_without_a_count(sandbox: S
         with pytest.raises((ForeignResponse, ServerError)):
             await oc.workflows.count()
         with pytest.raises((ForeignResponse, ServerError)):
-            await oc.workflows.count(operation="encode")
+            await oc.workflows.count(current_operation="encode")
 
 
 @pytest.mark.parametrize(
@@ -137,8 +141,8 @@ async def test_a_starting_server_is_not_taken_for_one_without_a_count(sandbox: S
         ("state", [], "must name at least one"),
         ("definition_id", " ", "must be a text that is not blank"),
         ("definition_id", 7, "must be a text that is not blank"),
-        ("operation", "", "must be a text that is not blank"),
-        ("operation", "-encode", "must not begin with -, which the server reads as a negation"),
+        ("current_operation", "", "must be a text that is not blank"),
+        ("current_operation", "-encode", "must not begin with -, which the server reads as a negation"),
     ],
 )
 async def test_a_filter_that_cannot_be_sent_is_refused_before_anything_is_sent(
@@ -177,7 +181,9 @@ async def test_a_page_in_place_of_the_number_is_refused(clock: Clock) -> None:
 
 async def test_a_total_may_be_a_number_or_its_digits(clock: Clock) -> None:
     for total in (224, "224"):
-        found, _ = await counted(clock, httpx.Response(200, json={"workflows": {"totalCount": total}}), operation="x")
+        found, _ = await counted(
+            clock, httpx.Response(200, json={"workflows": {"totalCount": total}}), current_operation="x"
+        )
         assert found == 224
 
 
@@ -218,7 +224,7 @@ async def test_the_version_is_unknown_if_it_cannot_be_read(clock: Clock) -> None
 
     async with MockServer("opencast", respond).client(clock, retry=NO_RETRIES) as oc:
         with pytest.raises(CountNotSupported, match="API version unknown") as caught:
-            await oc.workflows.count(operation="encode")
+            await oc.workflows.count(current_operation="encode")
     assert caught.value.version is None
 
 
