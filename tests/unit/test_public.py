@@ -34,7 +34,7 @@ PUBLIC = {
     """,
     "workflow_async.opencast": """
         ClientOptions Definition DefinitionSort Definitions Event EventSort Events Me OpencastClient Operation
-        OperationDefinition OperationState Start State Version Workflow WorkflowFilters Workflows
+        OperationDefinition OperationState Option OptionType Start State Version Workflow WorkflowFilters Workflows
     """,
     "workflow_async.preservica": """
         ClientOptions Context Contexts FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus
@@ -107,7 +107,9 @@ CALLS = {name: method for kind in services() for name, method in methods(kind) i
 RECORDS = {
     name: kind
     for name, kind in CLASSES.items()
-    if attrs.has(kind) and kind.__module__.endswith((".records", "monitor.events", ".settings")) and kind is not Clock
+    if attrs.has(kind)
+    and kind.__module__.endswith((".records", ".panel", "monitor.events", ".settings"))
+    and kind is not Clock
 }
 
 
@@ -215,7 +217,8 @@ def specimen(kind: type[Any], *, complete: bool) -> Any:
         **{
             field.alias: value(hints[field.name])
             for field in attrs.fields(kind)
-            if field.init and (field.default is attrs.NOTHING or (complete and kind.__module__.endswith(".records")))
+            if field.init
+            and (field.default is attrs.NOTHING or (complete and kind.__module__.endswith((".records", ".panel"))))
         }
     )
 

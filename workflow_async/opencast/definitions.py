@@ -35,7 +35,8 @@ class Definitions:
             limit: the maximum number of rows. All rows if None.
             with_operations: fill `operations`.
             with_configuration_panel: fill `configuration_panel` (HTML).
-            with_configuration_panel_json: fill `configuration_panel_json`. Opencast 14 and later.
+            with_configuration_panel_json: fill `configuration_panel_json`. Opencast 14 and later. `options` reads
+                either panel, so request both.
             unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
                 after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
                 cases.
@@ -66,6 +67,13 @@ class Definitions:
         with_configuration_panel_json: bool = False,
     ) -> Definition:
         """Get one definition.
+
+        Args:
+            definition_id: the definition.
+            with_operations: fill `operations`.
+            with_configuration_panel: fill `configuration_panel` (HTML).
+            with_configuration_panel_json: fill `configuration_panel_json`. Opencast 14 and later. `options` reads
+                either panel, so request both.
 
         Raises:
             NotFound: there is no such definition, or this user may not start it.

@@ -16,6 +16,8 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from workflow_async import phase
+from workflow_async._core.call import ParameterValue
+from workflow_async.opencast.panel import Option, check_configuration, read_panel
 from workflow_async.phase import Phase
 
 
@@ -254,6 +256,28 @@ class Definition:
     operations: tuple[OperationDefinition, ...] | None = None
     """None unless requested."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The options of the configuration panel, in its order. Parsed at each access.
+
+        The JSON panel counts if there is one, otherwise the HTML panel. Empty if no panel was requested, if the panel
+        has no options or if it cannot be read. `check` says which.
+        """
+        return read_panel(self.configuration_panel_json, self.configuration_panel).options
+
+    def check(self, configuration: Mapping[str, ParameterValue]) -> None:
+        """Check a configuration against `options`. An empty configuration always fits.
+
+        Opencast itself accepts any key and any value. The operations of a definition may read keys that its panel does
+        not show. This check refuses such keys. An option that is marked as required may be left out, because the event
+        may hold its value from an earlier workflow.
+
+        Raises:
+            InvalidArgument: a key is not an option, a value does not fit the option's type, choices or limits, or the
+                panel was not requested or cannot be read.
+        """
+        check_configuration(self.id, read_panel(self.configuration_panel_json, self.configuration_panel), configuration)
 
 
 @frozen(kw_only=True)

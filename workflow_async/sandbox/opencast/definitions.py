@@ -66,10 +66,12 @@ def current_definition_id(run: FakeWorkflow, definition: Definition | None) -> s
     return definition.handler if handled and definition is not None and definition.handler else run.definition
 
 
-_PANEL = '<fieldset><input type="checkbox" name="publishLive" id="publishLive"/></fieldset>'
-_PANEL_JSON = json.dumps(
-    [{"description": "Live", "fieldset": [{"type": "checkbox", "name": "publishLive", "value": True}]}]
+_PANEL = (
+    '<fieldset><input type="checkbox" name="publishLive" id="publishLive" class="configField" checked="checked"/>'
+    '<label for="publishLive">Publish the live stream</label></fieldset>'
 )
+_PUBLISH_LIVE = {"type": "checkbox", "name": "publishLive", "label": "Publish the live stream", "value": True}
+_PANEL_JSON = json.dumps([{"description": "Live", "fieldset": [_PUBLISH_LIVE]}])
 _NOTIFY_STEPS = (Step("send-email", 3.0), Step("cleanup", 1.0))
 
 BUILT_IN = (
