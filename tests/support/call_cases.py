@@ -87,6 +87,12 @@ async def starting(context: CallContext) -> None:
     await context.workflows.start(*context.start_arguments())
 
 
+@case("workflows.start", systems=OPENCAST)
+async def starting_with_checked_options(context: CallContext) -> None:
+    configuration = {"publishLive": False}
+    await context.workflows.start(context.event, "fast", configuration=configuration, check_options=True)
+
+
 @case("workflows.start", reuse=True)
 async def starting_by_ticket(context: CallContext) -> None:
     await context.workflows.start(context.workflows.prepare_start(*context.start_arguments()))

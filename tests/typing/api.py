@@ -14,6 +14,7 @@ from workflow_async import (
     ListingReport,
     OpencastClient,
     Page,
+    ParameterValue,
     Phase,
     Poll,
     PreservicaClient,
@@ -98,6 +99,10 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.get("1603"), opencast.Workflow)
     assert_type(await oc.workflows.start("e-1", "fast", configuration={"publishLive": False}), opencast.Workflow)
     assert_type(await oc.workflows.start("e-1", "fast", timeout=300), opencast.Workflow)
+    assert_type(await oc.workflows.start("e-1", "fast", check_options=True), opencast.Workflow)
+    assert_type(
+        await oc.workflows.start(oc.workflows.prepare_start("e-1", "fast"), check_options=True), opencast.Workflow
+    )
     assert_type(await oc.workflows.start(oc.workflows.prepare_start("e-1", "fast"), timeout=0.5), opencast.Workflow)
     assert_type(oc.workflows.run_all([], start_unknown_again=True), batch.Run[opencast.Workflow])
     assert_type(await oc.workflows.update(1603, state="paused", configuration={"a": "b"}), opencast.Workflow)
@@ -113,6 +118,11 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.count(), int)
     assert_type(await oc.workflows.count(state=["running", opencast.State.PAUSED], definition_id="fast"), int)
     assert_type(await oc.definitions.get("fast", with_configuration_panel=True), opencast.Definition)
+    definition = await oc.definitions.get("fast", with_configuration_panel_json=True)
+    assert_type(definition.options, tuple[opencast.Option, ...])
+    assert_type(definition.options[0].type, opencast.OptionType)
+    assert_type(definition.options[0].default, ParameterValue | None)
+    assert_type(definition.check({"publishLive": True}), None)
     assert_type(await oc.version(), opencast.Version)
     assert_type(await oc.me(), opencast.Me)
 

@@ -11,7 +11,7 @@ class WorkflowAsyncError(Exception):
 
 
 class InvalidArgument(WorkflowAsyncError, ValueError):
-    """An argument that cannot be sent. Raised before any I/O."""
+    """An argument that cannot be sent. Raised before any I/O, except that `check_options` reads a definition first."""
 
     def __init__(self, argument: str, why: str) -> None:
         super().__init__(argument, why)

@@ -29,6 +29,8 @@ from workflow_async.settings import check_optional_int
 INDEX_LAG = 12.0
 """Seconds after which the list shows every workflow. Its index lags up to 10 s behind the database."""
 
+PANELS = calls.including(withconfigurationpanel=True, withconfigurationpaneljson=True)
+
 
 @frozen
 class Start:
@@ -96,6 +98,18 @@ class OpencastStarts:
     def check(self, ticket: object) -> OpencastStart:
         """Return what a ticket sends. Raises `InvalidArgument` unless it is a ticket of this server."""
         return checked_start(ticket, OpencastStart, self.server)
+
+    async def check_options(self, ticket: Ticket) -> None:
+        """Read the definition of a start, and check the configuration. Send nothing if there is no configuration.
+
+        Raises:
+            InvalidArgument: see `Definition.check`.
+            CallError: the definition cannot be read.
+        """
+        start = self.check(ticket)
+        if start.configuration:
+            call = calls.get_definition(start.definition_id, PANELS)
+            (await self._sender.transport.send(call)).check(start.configuration)
 
     async def send(self, ticket: Ticket, include: Params = (), *, timeout: float | None = None) -> Workflow:
         """Send the start once. Raises what `workflows.start` raises."""

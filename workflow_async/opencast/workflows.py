@@ -136,6 +136,7 @@ class Workflows(Control):
         configuration: Mapping[str, ParameterValue] | None = None,
         with_operations: bool = False,
         with_configuration: bool = False,
+        check_options: bool = False,
         timeout: float | None = None,
     ) -> Workflow: ...
     @overload
@@ -146,6 +147,7 @@ class Workflows(Control):
         *,
         with_operations: bool = False,
         with_configuration: bool = False,
+        check_options: bool = False,
         timeout: float | None = None,
     ) -> Workflow: ...
     async def start(
@@ -156,6 +158,7 @@ class Workflows(Control):
         configuration: Mapping[str, ParameterValue] | None = None,
         with_operations: bool = False,
         with_configuration: bool = False,
+        check_options: bool = False,
         timeout: float | None = None,
     ) -> Workflow:
         """Start a workflow on an event, or send a ticket. The request is sent once and never retried.
@@ -178,6 +181,9 @@ class Workflows(Control):
             configuration: the configuration of this workflow.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
+            check_options: read the definition first, and send the start only if the configuration fits the options of
+                its panel. See `Definition.check`. Without a configuration nothing is read. The read is a call of its
+                own, to which `timeout` does not apply. Needs ROLE_API_WORKFLOW_DEFINITION_VIEW.
             timeout: seconds for the whole call, including the wait for a connection and a login. `Timeouts.call` if
                 None. `Timeouts.exchange` does not limit a start.
 
@@ -187,14 +193,17 @@ class Workflows(Control):
                 `NotFound`, a 403 also a `Forbidden`, and so on.
             NotSent: the request did not reach the server. The same holds for any error with `at_login`.
             StartOutcomeUnknown: the workflow may have been started. `reconcile(error.ticket)` searches for it.
-            InvalidArgument: an argument cannot be sent, the ticket is for another system or server, or `timeout` is not
-                above 0.
+            InvalidArgument: an argument cannot be sent, the ticket is for another system or server, `timeout` is not
+                above 0, or the configuration does not fit with `check_options`. Nothing was started.
+            CallError: with `check_options`, the definition cannot be read. Nothing was started.
 
         Source: POST /api/workflows. Needs ROLE_API_WORKFLOW_INSTANCE_CREATE. See tests/contract/opencast.md, section
         2.1.
         """
         check_timeout("timeout", timeout)
         ticket = self._starts.from_arguments(event_id, definition_id, configuration)
+        if check_options:
+            await self._starts.check_options(ticket)
         include = including(operations=with_operations, configuration=with_configuration)
         workflow = await self._starts.send(ticket, include, timeout=timeout)
         self._poller.note_existing(workflow.id, workflow)
