@@ -109,8 +109,8 @@ EVERY = [
     (
         errors.CountNotSupported(("definition_id", "current_operation"), "404", "v1.11.0"),
         (
-            "this server (API version v1.11.0) cannot count workflows by definition_id and current_operation, which needs "
-            "Opencast"
+            "this server (API version v1.11.0) cannot count workflows by definition_id and current_operation, which "
+            "needs Opencast"
         ),
     ),
     (
