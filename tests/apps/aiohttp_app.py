@@ -57,7 +57,7 @@ async def publish(request: web.Request) -> web.Response:
 @routes.get("/workflows/{workflow_id}")
 async def workflow(request: web.Request) -> web.Response:
     found = await request.app[OPENCAST].workflows.get(request.match_info["workflow_id"])
-    return web.json_response({"id": found.id, "state": found.state_text, "phase": found.phase.value})
+    return web.json_response(found.to_dict())
 
 
 @web.middleware

@@ -1,9 +1,9 @@
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from workflow_async import opencast, preservica
-from workflow_async.cli.records import tree, utc_text
+from workflow_async.cli.records import tree
 from workflow_async.cli.showing import facts
 from workflow_async.cli.systems.opencast import OpencastSystem
 from workflow_async.cli.systems.preservica import PreservicaSystem
@@ -38,18 +38,6 @@ def test_a_record_is_converted_for_json() -> None:
     assert record["operations"][0]["state"] == "skipped"
     assert record["operations"][0]["start"] == "2026-03-04T12:00:00.000Z"
     assert json.loads(json.dumps(record)) == record
-
-
-def test_a_trailing_underscore_is_removed_from_a_field() -> None:
-    assert tree(encode(opencast.OperationState.RUNNING))["if"] == "${hd}"
-
-
-def test_a_value_that_json_does_not_have_is_converted() -> None:
-    assert tree({"seconds": timedelta(seconds=1), "set": {1}}) == {"seconds": "0:00:01", "set": [1]}
-
-
-def test_an_instant_is_written_in_utc() -> None:
-    assert utc_text(NOON.astimezone(timezone(timedelta(hours=2)))) == "2026-03-04T12:00:00.000Z"
 
 
 def test_a_preservica_workflow_is_one_span_named_by_its_step() -> None:

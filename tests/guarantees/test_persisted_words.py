@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from workflow_async import Phase, opencast, preservica
+from workflow_async import Phase, batch, monitor, opencast, preservica
+from workflow_async._records.tree import keys_of
 from workflow_async.batch.entries import StatusKind
 from workflow_async.batch.schema import ENTRY, START
 from workflow_async.batch.start_records import OpencastStart, PreservicaStart, StartRecord
@@ -115,6 +116,81 @@ def test_the_tables_of_a_journal_keep_their_columns_and_words() -> None:
 )
 def test_json_of_the_command_line_keeps_the_keys_of_a_record(kind: type, expected: str) -> None:
     assert fields(kind) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (
+            opencast.Operation,
+            (
+                "operation state state_text id description start completion time_in_queue host if unless"
+                " fail_workflow_on_error error_handler_workflow retry_strategy max_attempts failed_attempts"
+                " configuration extra"
+            ),
+        ),
+        (
+            opencast.Definition,
+            "id title description tags configuration_panel configuration_panel_json operations extra",
+        ),
+        (opencast.Event, "id title status processing_state created series extra"),
+        (opencast.Version, "default versions extra"),
+        (opencast.Me, "username name email provider userrole extra"),
+        (preservica.Context, "id name extra"),
+        (preservica.Started, "id correlation_id workflow"),
+        (preservica.Process, "id name description type active trigger extra"),
+        (
+            preservica.Monitor,
+            (
+                "id name status category subcategory started completed progress_text percent_complete files_pending"
+                " files_processed size warnings errors can_retry extra"
+            ),
+        ),
+        (
+            preservica.Message,
+            (
+                "id monitor_id monitor_name workflow_id workflow_name path date status message display_message"
+                " security_descriptor entity_title entity_ref source_id extra"
+            ),
+        ),
+        (monitor.OperationChange, "operation position was now at"),
+        (monitor.Change, "workflow was now seen_at operations key id"),
+        (monitor.Stalled, "workflow seen_at seconds usual key remedied id"),
+        (monitor.Finished, "workflow id succeeded"),
+        (monitor.Parked, "workflow succeeded id"),
+        (monitor.ConditionMet, "workflow succeeded id"),
+        (monitor.Vanished, "id error workflow key succeeded"),
+        (monitor.TimedOut, "id workflow succeeded"),
+        (monitor.PollingFailed, "id error workflow key succeeded"),
+        (monitor.Replaced, "id workflow found key succeeded"),
+        (batch.Completed, "key ticket outcome id succeeded"),
+        (batch.AlreadyDone, "key ticket id word succeeded"),
+        (batch.NotStarted, "key error ticket id succeeded"),
+        (batch.Rejected, "key error ticket id succeeded"),
+        (batch.Conflicted, "key error ticket id succeeded"),
+        (batch.Skipped, "key ticket why id succeeded"),
+        (batch.OutcomeUnknown, "key ticket search_result error id succeeded"),
+        (batch.StartFound, "workflow evidence"),
+        (batch.NoStartFound, "observed_for checks"),
+        (batch.Ambiguous, "candidates why"),
+        (
+            batch.StartStatus,
+            (
+                "key kind word id state detail ticket intended_at started_at ended_at server_start server_end"
+                " failed_operation failed_attempt failed_host"
+            ),
+        ),
+        (batch.JournalContents, "system server items total"),
+    ],
+    ids=str,
+)
+def test_to_dict_keeps_its_keys(kind: type, expected: str) -> None:
+    assert list(keys_of(kind)) == expected.split()
+
+
+@pytest.mark.parametrize("kind", [opencast.Workflow, preservica.Workflow], ids=["opencast", "preservica"])
+def test_to_dict_of_a_workflow_has_its_fields_and_its_phase(kind: type) -> None:
+    assert list(keys_of(kind)) == [*fields(kind), "phase"]
 
 
 def test_json_of_a_change_keeps_its_keys() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import assert_never, assert_type
+from typing import Any, assert_never, assert_type
 
 from workflow_async import (
     Basic,
@@ -239,6 +239,7 @@ async def preservica_waits(pv: PreservicaClient) -> None:
 def outcomes(outcome: Outcome[opencast.Workflow]) -> None:
     assert_type(outcome.id, int)
     assert_type(outcome.succeeded, bool)
+    assert_type(outcome.to_dict(), dict[str, Any])
     match outcome:
         case Finished() | Parked() | ConditionMet():
             assert_type(outcome.workflow, opencast.Workflow)

@@ -11,6 +11,7 @@ MODULES = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in s
 
 LAYERS = (
     {"errors", "phase"},
+    {"_records"},
     {"settings"},
     {"_core"},
     {"auth"},
@@ -34,6 +35,7 @@ PURE = {
     *(f"_decode/{name}" for name in ("compiled", "json", "records", "reference", "values", "xml", "xml_rows")),
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
+    *(f"_records/{name}" for name in ("record", "tree")),
     *(f"opencast/{name}" for name in ("count_calls", "jettison", "panel", "panel_fields")),
     "monitor/events",
     *(f"monitor/_engine/{name}" for name in ("backoff", "bulk", "due_queue", "durations", "fallback", "keys")),

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from workflow_async._records.record import Record
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.workflow_details import WorkflowDetails
 
@@ -69,7 +70,7 @@ class Entry:
 
 
 @frozen(kw_only=True)
-class StartStatus:
+class StartStatus(Record):
     """The status of one start of a batch, according to its journal."""
 
     key: str
@@ -108,7 +109,7 @@ class StartStatus:
 
 
 @frozen
-class JournalContents:
+class JournalContents(Record):
     """What a journal holds: its system, its server, and the status of each start."""
 
     system: str

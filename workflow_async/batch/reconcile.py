@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
+from workflow_async._records.record import Record
 from workflow_async.batch.outage import OutageTimer, is_temporary
 from workflow_async.errors import CallError
 from workflow_async.phase import Workflow
@@ -18,7 +19,7 @@ CHECK_INTERVAL = 2.0
 
 
 @frozen
-class StartFound(Generic[W_co]):
+class StartFound(Record, Generic[W_co]):
     """The start happened, and `workflow` is its workflow."""
 
     workflow: W_co
@@ -27,7 +28,7 @@ class StartFound(Generic[W_co]):
 
 
 @frozen
-class NoStartFound:
+class NoStartFound(Record):
     """No workflow of the start was found.
 
     This does **not** mean "not started", because the server may still carry out a request that was sent.
@@ -40,7 +41,7 @@ class NoStartFound:
 
 
 @frozen
-class Ambiguous(Generic[W_co]):
+class Ambiguous(Record, Generic[W_co]):
     """It cannot be decided: each of `candidates`, or none of them, may be the workflow. There may be no candidates."""
 
     candidates: tuple[W_co, ...]

@@ -4,6 +4,7 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
+from workflow_async._records.record import Record
 from workflow_async.batch.reconcile import Ambiguous, NoStartFound
 from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import CallError, InvalidArgument, StartConflict, StartOutcomeUnknown
@@ -14,7 +15,7 @@ W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
 
 @frozen(kw_only=True)
-class Completed(Generic[W_co]):
+class Completed(Record, Generic[W_co]):
     """The workflow was started and watched. `outcome` is what `workflows.wait_all` returns for it."""
 
     key: str
@@ -38,7 +39,7 @@ class Completed(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class AlreadyDone:
+class AlreadyDone(Record):
     """The workflow ended in an earlier run of the same journal. No request was sent for it."""
 
     key: str
@@ -54,7 +55,7 @@ class AlreadyDone:
 
 
 @frozen(kw_only=True)
-class NotStarted:
+class NotStarted(Record):
     """The start never reached the server. Another run starts it.
 
     `error` is the cause: no connection, a long outage, or a failed check before the start.
@@ -68,7 +69,7 @@ class NotStarted:
 
 
 @frozen(kw_only=True)
-class Rejected:
+class Rejected(Record):
     """The server or this library rejected the start, so nothing was started. Another run sends it again."""
 
     key: str
@@ -80,7 +81,7 @@ class Rejected:
 
 
 @frozen(kw_only=True)
-class Conflicted:
+class Conflicted(Record):
     """Another workflow is active on the event, so nothing was started. Another run sends the start again.
 
     This is also the result for `on_conflict="raise"`, because an exception would end all other starts.
@@ -94,7 +95,7 @@ class Conflicted:
 
 
 @frozen(kw_only=True)
-class Skipped:
+class Skipped(Record):
     """Nothing was started. The event has an active workflow, or the same key came before in the batch."""
 
     key: str
@@ -105,7 +106,7 @@ class Skipped:
 
 
 @frozen(kw_only=True)
-class OutcomeUnknown(Generic[W_co]):
+class OutcomeUnknown(Record, Generic[W_co]):
     """The start may or may not have happened, and the search for it did not decide.
 
     The start is not sent again unless `start_unknown_again` is True.

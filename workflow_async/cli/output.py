@@ -18,8 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from workflow_async import Page
+from workflow_async._records.tree import Tree
 from workflow_async.cli.exit_codes import printable_text
-from workflow_async.cli.records import Tree, tree
+from workflow_async.cli.records import tree
 
 T = TypeVar("T")
 

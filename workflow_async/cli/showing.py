@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from workflow_async._records.tree import Tree
 from workflow_async.batch.workflow_details import failure_text
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import Output
-from workflow_async.cli.records import Tree, tree
+from workflow_async.cli.records import tree
 from workflow_async.cli.tables import BAR_OFFSET, BARS
 from workflow_async.cli.timeline import Span, bars, format_duration, total_duration
 from workflow_async.phase import Workflow

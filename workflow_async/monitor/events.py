@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
+from workflow_async._records.record import Record
 from workflow_async.errors import CallError
 from workflow_async.phase import Phase, Workflow
 
@@ -12,7 +13,7 @@ W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
 
 @frozen(kw_only=True)
-class OperationChange:
+class OperationChange(Record):
     """A transition of an operation from one state to another, rebuilt from a later record."""
 
     operation: str
@@ -25,7 +26,7 @@ class OperationChange:
 
 
 @frozen(kw_only=True)
-class Change(Generic[W_co]):
+class Change(Record, Generic[W_co]):
     """A workflow whose state has changed since the last check. The first check gives a change with `was=None`."""
 
     workflow: W_co
@@ -49,7 +50,7 @@ class Change(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Stalled(Generic[W_co]):
+class Stalled(Record, Generic[W_co]):
     """A workflow whose step takes longer than `stalled_after` allows. Reported once per step."""
 
     workflow: W_co
@@ -69,7 +70,7 @@ class Stalled(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Finished(Generic[W_co]):
+class Finished(Record, Generic[W_co]):
     """The workflow has ended."""
 
     workflow: W_co
@@ -86,7 +87,7 @@ class Finished(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Parked(Generic[W_co]):
+class Parked(Record, Generic[W_co]):
     """The workflow needs a person, and the wait was to end then."""
 
     workflow: W_co
@@ -99,7 +100,7 @@ class Parked(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class ConditionMet(Generic[W_co]):
+class ConditionMet(Record, Generic[W_co]):
     """The condition `until` was true of a record before the end of the workflow."""
 
     workflow: W_co
@@ -112,7 +113,7 @@ class ConditionMet(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Vanished(Generic[W_co]):
+class Vanished(Record, Generic[W_co]):
     """The workflow does not exist, or not any more: the server answered 404 three times over two minutes."""
 
     id: int
@@ -125,7 +126,7 @@ class Vanished(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class TimedOut(Generic[W_co]):
+class TimedOut(Record, Generic[W_co]):
     """The timeout passed before the workflow had another outcome."""
 
     id: int
@@ -134,7 +135,7 @@ class TimedOut(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class PollingFailed(Generic[W_co]):
+class PollingFailed(Record, Generic[W_co]):
     """The state of the workflow is not known: checks failed for too long, or were refused before it was ever seen."""
 
     id: int
@@ -145,7 +146,7 @@ class PollingFailed(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Replaced(Generic[W_co]):
+class Replaced(Record, Generic[W_co]):
     """The id belongs to another workflow now, for example after a database was restored.
 
     How the watched workflow ended is not known. The record in `found` differs from it in a field that never changes.

@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 from workflow_async import phase
 from workflow_async._core.call import ParameterValue
+from workflow_async._records.record import Record
 from workflow_async.opencast.panel import Option, check_configuration, read_panel
 from workflow_async.phase import Phase
 
@@ -85,7 +86,7 @@ STARTED_STATES = frozenset(
 
 
 @frozen(kw_only=True)
-class Operation:
+class Operation(Record):
     """One operation of a workflow.
 
     Operations are in the order of execution. Their list changes while the workflow runs.
@@ -126,7 +127,7 @@ class Operation:
 
 
 @frozen(kw_only=True)
-class Workflow(phase.Workflow):
+class Workflow(Record, phase.Workflow):
     """A workflow (instance) of Opencast."""
 
     id: int
@@ -224,7 +225,7 @@ def _details(failed: Operation) -> Iterator[str]:
 
 
 @frozen(kw_only=True)
-class OperationDefinition:
+class OperationDefinition(Record):
     """One operation of a definition."""
 
     operation: str
@@ -242,7 +243,7 @@ class OperationDefinition:
 
 
 @frozen(kw_only=True)
-class Definition:
+class Definition(Record):
     """A workflow definition that the user may start."""
 
     id: str
@@ -281,7 +282,7 @@ class Definition:
 
 
 @frozen(kw_only=True)
-class Event:
+class Event(Record):
     """An event as the list of events shows it. Servers without a list of workflows show busy events here."""
 
     id: str
@@ -304,7 +305,7 @@ responses. See tests/contract/opencast.md, section 0.
 
 
 @frozen(kw_only=True)
-class Version:
+class Version(Record):
     """The versions of the External API that a server supports, such as `v1.11.0`."""
 
     default: str
@@ -323,7 +324,7 @@ class Version:
 
 
 @frozen(kw_only=True)
-class Me:
+class Me(Record):
     """The user that the server has authenticated."""
 
     username: str

@@ -15,6 +15,7 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from workflow_async import phase
+from workflow_async._records.record import Record
 from workflow_async.phase import Phase
 
 
@@ -56,7 +57,7 @@ class State(enum.Enum):
 
 
 @frozen(kw_only=True)
-class Context:
+class Context(Record):
     """A workflow context: a configured, active definition that can be started."""
 
     id: str
@@ -65,7 +66,7 @@ class Context:
 
 
 @frozen(kw_only=True)
-class Workflow(phase.Workflow):
+class Workflow(Record, phase.Workflow):
     """A workflow (instance) of Preservica. Only `id` and `state` are always present."""
 
     id: int
@@ -106,7 +107,7 @@ class Workflow(phase.Workflow):
 
 
 @frozen(kw_only=True)
-class Started:
+class Started(Record):
     """A start that the server has accepted."""
 
     id: int | None
@@ -118,7 +119,7 @@ class Started:
 
 
 @frozen
-class AcceptedCounts:
+class AcceptedCounts(Record):
     """How many workflows a retry or a terminate was accepted for, and how many not. 0 if the server does not count."""
 
     successful: int = 0
@@ -126,7 +127,7 @@ class AcceptedCounts:
 
 
 @frozen(kw_only=True)
-class Process:
+class Process(Record):
     """A configured source that is ingested automatically or on demand."""
 
     id: str
@@ -141,7 +142,7 @@ class Process:
 
 
 @frozen(kw_only=True)
-class Monitor:
+class Monitor(Record):
     """A server's process monitor, which shows one logical process such as the ingest of one OPEX.
 
     It is Preservica's own record and has nothing to do with `workflow_async.monitor`. A process may take several
@@ -169,7 +170,7 @@ class Monitor:
 
 
 @frozen(kw_only=True)
-class Message:
+class Message(Record):
     """A message of a process."""
 
     id: str

@@ -1,0 +1,1 @@
+"""Records as values that JSON can represent, and their schema for pydantic."""

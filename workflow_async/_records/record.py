@@ -1,0 +1,22 @@
+"""The base class of every public record. Pure."""
+
+from typing import Any
+
+from workflow_async._records.tree import Tree, tree
+
+
+class Record:
+    """The base class of the records. It has no fields of its own."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Tree]:
+        """Return the record as JSON types, with the keys that `--json` prints.
+
+        The keys are the field names without a trailing underscore. `phase` stands beside `state`. Events, outcomes and
+        the results of a batch also have `id` and `succeeded` where those are properties. Datetimes are ISO 8601 in UTC
+        with milliseconds, such as `2026-03-04T12:00:00.000Z`. Enums are their values, tuples are lists, and errors are
+        their messages.
+        """
+        members: dict[str, Tree] = tree(self)
+        return members
