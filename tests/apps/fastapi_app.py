@@ -66,9 +66,8 @@ async def server_sent(watch: Watch[Workflow]) -> AsyncIterator[str]:
 
 
 @app.get("/workflows/{workflow_id}")
-async def workflow(workflow_id: int, oc: Opencast) -> dict[str, int | str]:
-    found = await oc.workflows.get(workflow_id)
-    return {"id": found.id, "state": found.state_text, "phase": found.phase.value}
+async def workflow(workflow_id: int, oc: Opencast) -> Workflow:
+    return await oc.workflows.get(workflow_id)
 
 
 @app.exception_handler(WorkflowAsyncError)

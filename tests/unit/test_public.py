@@ -47,7 +47,10 @@ PUBLIC = {
     """,
 }
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")
-OPTIONAL = {"typer", "rich", "click", "starlette", "fastapi", "uvicorn", "aiohttp", "aiosqlite", "orjson", "httpx2"}
+OPTIONAL = {
+    *("typer", "rich", "click", "starlette", "fastapi", "uvicorn"),
+    *("aiohttp", "aiosqlite", "orjson", "httpx2", "pydantic", "pydantic_core"),
+}
 """Libraries that importing the package must not load, even if they are installed.
 
 They are extras, or programs that the tests embed the package in.

@@ -1,7 +1,8 @@
-"""The base class of every public record. Pure."""
+"""The base class of every public record: as JSON types, and as a type that pydantic knows. Pure."""
 
 from typing import Any
 
+from workflow_async._records.schema import dict_schema, record_schema
 from workflow_async._records.tree import Tree, tree
 
 
@@ -20,3 +21,13 @@ class Record:
         """
         members: dict[str, Tree] = tree(self)
         return members
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, _: Any) -> Any:
+        """Return the schema that pydantic validates and serializes with. Only pydantic calls it."""
+        return record_schema(cls, source, cls.to_dict)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        """Return the JSON schema of `to_dict`. Only pydantic calls it."""
+        return handler(dict_schema(core_schema))
