@@ -25,7 +25,7 @@ from workflow_async.errors import (
     WorkflowFailed,
     WorkflowParked,
 )
-from workflow_async.monitor import Change, Finished, Parked, PollingFailed, Stalled, TimedOut, Vanished
+from workflow_async.monitor import Change, ConditionMet, Finished, Parked, PollingFailed, Stalled, TimedOut, Vanished
 from workflow_async.sandbox import Fault, Faults
 from workflow_async.sandbox.engine import Status, Step, StepResult
 
@@ -281,6 +281,54 @@ def test_a_workflow_can_be_started_and_waited_for_in_one_call(kind: str) -> None
         begun = [made] if kind == "preservica" else [system.opencast.event(), made]
         with pytest.raises(WaitTimeout):
             await client.workflows.start_and_wait(*begun, poll=QUICK, timeout=5)
+
+    played(kind, story)
+
+
+@everywhere
+def test_each_call_that_waits_ends_when_the_condition_is_met(kind: str) -> None:
+    def first_step_is_over(workflow: Any) -> bool:
+        return bool(workflow.step == "b")
+
+    async def story(system: System, client: Any) -> None:
+        made = system.define("made", Step("a", 5), Step("b", 1000))
+        ids = [system.start(made) for _ in range(3)]
+        outcomes = await client.workflows.wait_all(ids, until=first_step_is_over, check=True, poll=QUICK)
+        assert [type(outcome) for outcome in outcomes] == [ConditionMet] * 3
+        stream = client.workflows.as_completed(ids, until=first_step_is_over, check=True, poll=QUICK)
+        assert {outcome.id async for outcome in stream} == {*ids}
+        begun = [made] if kind == "preservica" else [system.opencast.event(), made]
+        workflow = await client.workflows.start_and_wait(*begun, until=first_step_is_over, check=True, poll=QUICK)
+        assert (workflow.step, workflow.phase) == ("b", Phase.RUNNING)
+
+    played(kind, story)
+
+
+@everywhere
+def test_each_call_that_waits_for_many_raises_for_a_failed_workflow_if_asked_to(kind: str) -> None:
+    async def story(system: System, client: Any) -> None:
+        good, bad = system.starts(1, 5.0)[0], system.start(system.define("bad", Step("a", 10, StepResult.FAILED)))
+        with pytest.raises(ExceptionGroup, match="1 of 2 workflows did not succeed") as caught:
+            await client.workflows.wait_all([bad, good], check=True, poll=QUICK)
+        (error,) = caught.value.exceptions
+        assert isinstance(error, WorkflowFailed)
+        assert error.workflow.id == bad
+        outcomes = client.workflows.as_completed([bad], check=True, poll=QUICK)
+        with pytest.raises(WorkflowFailed):
+            await anext(outcomes)
+        assert [outcome async for outcome in outcomes] == []
+
+    played(kind, story)
+
+
+@opencasts
+@pytest.mark.parametrize("parked", ["wait", "return"])
+def test_the_record_of_a_start_that_was_waited_for_holds_its_operations(kind: str, parked: str) -> None:
+    async def story(system: System, client: Any) -> None:
+        made = system.define("made", Step("a", 5, StepResult.HELD if parked == "return" else StepResult.DONE))
+        workflow = await client.workflows.start_and_wait(system.opencast.event(), made, parked=parked, poll=QUICK)
+        assert [operation.operation for operation in workflow.operations] == ["a"]
+        assert workflow.configuration is None
 
     played(kind, story)
 

@@ -69,15 +69,27 @@ class MonitoringMixin(Generic[W]):
         timeout: float | None = None,
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
+        until: Predicate[W] | None = None,
+        check: bool = False,
     ) -> tuple[Outcome[W], ...]:
         """Wait for all of these workflows. Return one `Outcome` each, in the order of the ids.
 
         A workflow that fails or cannot be observed has an outcome too, and the others are not affected.
 
-        Args: as for `wait`.
+        Args:
+            workflow_ids: the workflows.
+            timeout: seconds for all of them together. Workflows that have no outcome by then are `TimedOut`.
+            poll: how often to check the workflows.
+            parked: what to do when a workflow needs a person: go on waiting, or end its wait with `Parked`.
+            until: a function of a record. The wait for a workflow ends with `ConditionMet` if it returns True.
+            check: raise an error, after all have an outcome, unless each of them succeeded, met `until`, or is parked
+                with `parked="return"`.
+
+        Raises:
+            ExceptionGroup: with `check`. It has one error for each other workflow: what `wait` would raise.
         """
-        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
-        return await waits.wait_all(self._poller, parse_ids("workflow_ids", workflow_ids), options)
+        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked, until=until)
+        return await waits.wait_all(self._poller, parse_ids("workflow_ids", workflow_ids), options, check=check)
 
     def as_completed(
         self,
@@ -86,16 +98,26 @@ class MonitoringMixin(Generic[W]):
         timeout: float | None = None,
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
+        until: Predicate[W] | None = None,
+        check: bool = False,
     ) -> OutcomeStream[W]:
         """Wait for all of these workflows. Return each `Outcome` as it comes: `async for outcome in …`.
 
         A cancelled step loses nothing, so `asyncio.timeout` around `anext` works. To stop early, leave the loop.
         `aclose()` also waits until no request is in flight.
 
-        Args: as for `wait`.
+        Args:
+            workflow_ids: the workflows.
+            timeout: seconds for all of them together. Workflows that have no outcome by then are `TimedOut`.
+            poll: how often to check the workflows.
+            parked: what to do when a workflow needs a person: go on waiting, or end its wait with `Parked`.
+            until: a function of a record. The wait for a workflow ends with `ConditionMet` if it returns True.
+            check: raise an error in place of an outcome, unless the workflow succeeded, met `until`, or is parked with
+                `parked="return"`. It is the error that `wait` would raise. `async for` ends with it. A further step of
+                the same iterator continues with the other workflows.
         """
-        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
-        return OutcomeStream(self._poller, options, parse_ids("workflow_ids", workflow_ids))
+        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked, until=until)
+        return OutcomeStream(self._poller, options, parse_ids("workflow_ids", workflow_ids), check=check)
 
     def wake(self, workflow_id: int | str | None = None) -> bool:
         """Check a watched workflow soon, at most once a second. Use it for hints from outside, such as a webhook.

@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 from workflow_async.errors import (
     InvalidArgument,
     WaitTimeout,
+    WorkflowAsyncError,
     WorkflowFailed,
     WorkflowParked,
     WorkflowReplaced,
@@ -80,6 +81,8 @@ class OutcomeStream(Generic[W]):
     _poller: Poller[W]
     _options: WaitOptions[W]
     _ids: Iterable[int] = ()
+    _check: bool = False
+    """True to raise the error of a workflow that did not succeed, in place of its outcome."""
     _subscription: Subscription[W] | None = field(default=None, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
     """The event loop in which the subscription has to leave. None if there is nothing to leave."""
@@ -88,18 +91,23 @@ class OutcomeStream(Generic[W]):
         return self
 
     async def __anext__(self) -> Outcome[W]:
-        """Return the next outcome. Raise the error that has ended the watching."""
+        """Return the next outcome. Raise the error that has ended the watching.
+
+        With `check`, raise the error of a workflow that did not succeed. The next step continues with the others.
+        """
         subscription = self._subscription or self._join()
         try:
             while subscription.ids:
                 outcome = self._next_outcome(subscription)
                 if outcome is not None:
                     self._poller.leave(subscription, [outcome.id])
+                    if self._check:
+                        checked_record(outcome, self._options, check=True)
                     return outcome
                 await self._poller.wait_ready(subscription)
             await self.aclose()
-        except asyncio.CancelledError:
-            del self  # the traceback of a cancelled task keeps this frame, which would keep the subscription
+        except (asyncio.CancelledError, WorkflowAsyncError):
+            del self  # the traceback keeps this frame, which would keep the subscription
             raise
         raise StopAsyncIteration
 
@@ -138,17 +146,38 @@ class OutcomeStream(Generic[W]):
         return TimedOut(id=id, workflow=self._poller.last_record(id))
 
 
-async def wait_all(poller: Poller[W], ids: Sequence[int], options: WaitOptions[W]) -> tuple[Outcome[W], ...]:
-    """Return the outcomes of all workflows, in the order of the ids."""
+async def wait_all(
+    poller: Poller[W], ids: Sequence[int], options: WaitOptions[W], *, check: bool = False
+) -> tuple[Outcome[W], ...]:
+    """Return the outcomes of all workflows, in the order of the ids. See `MonitoringMixin.wait_all`."""
     async with aclosing(OutcomeStream(poller, options, ids)) as outcomes:
         found = {outcome.id: outcome async for outcome in outcomes}
+    errors = _errors([found[id] for id in dict.fromkeys(ids)], options) if check else ()
+    if errors:
+        raise ExceptionGroup(f"{len(errors)} of {len(found)} workflows did not succeed", errors)
     return tuple(found[id] for id in ids)
+
+
+def _errors(outcomes: Iterable[Outcome[W]], options: WaitOptions[W]) -> Sequence[WorkflowAsyncError]:
+    """Return the errors of the workflows that did not succeed."""
+    errors: list[WorkflowAsyncError] = []
+    for outcome in outcomes:
+        try:
+            checked_record(outcome, options, check=True)
+        except WorkflowAsyncError as error:
+            errors.append(error)
+    return errors
 
 
 async def wait(poller: Poller[W], id: int, options: WaitOptions[W], *, check: bool) -> W:
     """Return the record of a workflow at its end. See `MonitoringMixin.wait`."""
     async with aclosing(OutcomeStream(poller, options, [id])) as outcomes:
         outcome = await anext(outcomes)
+    return checked_record(outcome, options, check=check)
+
+
+def checked_record(outcome: Outcome[W], options: WaitOptions[W], *, check: bool) -> W:
+    """Return the record of an outcome. Raise the error for an outcome that `wait` does not return."""
     match outcome:
         case Parked() if options.parked == "raise":
             raise WorkflowParked(outcome.workflow)
@@ -159,6 +188,6 @@ async def wait(poller: Poller[W], id: int, options: WaitOptions[W], *, check: bo
         case Vanished() | PollingFailed():
             raise copy_error(outcome.error)
         case Replaced():
-            raise WorkflowReplaced(id, outcome.workflow, outcome.found)
+            raise WorkflowReplaced(outcome.id, outcome.workflow, outcome.found)
         case _:
-            raise WaitTimeout(id, options.timeout or 0.0, outcome.workflow)
+            raise WaitTimeout(outcome.id, options.timeout or 0.0, outcome.workflow)

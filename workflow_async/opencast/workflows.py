@@ -73,7 +73,8 @@ class Workflows(Control):
         done.
 
         Args:
-            sort: one key with its direction. The server's default is the event's date, oldest first.
+            sort: one key with its direction. The server's default is the event's date, oldest first. Several keys are
+                refused, because the server would use an arbitrary one of them. Sort the rows in your code.
             limit: the maximum number of rows. All rows if None.
             offset: the number of rows to skip at the beginning.
             page_size: the number of rows that a request asks for.
@@ -166,8 +167,8 @@ class Workflows(Control):
         It uses a new connection. A ticket of `prepare_start` can be stored before it is sent. A ticket that is sent
         twice starts two workflows.
 
-        Returns the new workflow, because Opencast always responds with its record. Preservica's `start` returns
-        `Started`, because that server may not return an id.
+        Returns the new workflow, because Opencast always responds with its record. Its `location` is the Location of
+        the response. Preservica's `start` returns `Started`, because that server may not return an id.
 
         Values of `configuration` are sent as texts (True as "true"). The server stores them with the event, even if it
         refuses the start. Later workflows on the event get them too.
@@ -238,13 +239,24 @@ class Workflows(Control):
         timeout: float | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
+        until: monitor.Predicate[Workflow] | None = None,
         check: bool = False,
     ) -> Workflow:
         """Start a workflow and wait for its end. Raises what `start` and `wait` raise.
 
-        Args: see `start` and `wait`. The timeout counts from the response to the start.
+        The record holds `operations`, because every end is read with them. It holds no `configuration`.
+
+        Args:
+            event_id: the event.
+            definition_id: the definition.
+            configuration: the configuration of this workflow. See `start`.
+            timeout: seconds from the response to the start. None waits without a limit.
+            poll: how often to check the workflow.
+            parked: what to do when the workflow needs a person: go on waiting, return the record, or raise.
+            until: a function of a record. Return before the end if it returns True.
+            check: raise an error unless the workflow succeeded.
         """
-        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
+        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked, until=until)
         workflow = await self.start(event_id, definition_id, configuration=configuration)
         return await wait(self._poller, workflow.id, options, check=check)
 

@@ -194,16 +194,25 @@ class Workflows(StartService):
         timeout: float | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
+        until: monitor.Predicate[Workflow] | None = None,
         check: bool = False,
     ) -> Workflow:
         """Start a workflow and wait for its end. Raises what `start` and `wait` raise.
 
-        Args: see `start` and `wait`. The timeout counts from the response to the start.
+        Args:
+            context: what to start: a `Context`, its id (a number) or its name.
+            parameters: the parameters of this workflow. See `start`.
+            correlation_id: your own mark. A random one if None.
+            timeout: seconds from the response to the start. None waits without a limit.
+            poll: how often to check the workflow.
+            parked: what to do when the workflow needs a person: go on waiting, return the record, or raise.
+            until: a function of a record. Return before the end if it returns True.
+            check: raise an error unless the workflow succeeded.
 
         Raises:
             StartOutcomeUnknown: also if the server's response has no id to wait for.
         """
-        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
+        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked, until=until)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
         workflow_id = await self._starts.send_for_id(ticket)
         self._poller.note_existing(workflow_id)

@@ -14,9 +14,7 @@ from tests.support.leftovers import assert_all_gone
 from tests.support.monitored_server import Server, new_poller, running
 from tests.unit.monitor.test_poller import STEADY, later
 from workflow_async import Phase
-from workflow_async.errors import (
-    ClientClosed,
-)
+from workflow_async.errors import ClientClosed, NotFound, WorkflowFailed
 from workflow_async.monitor import OutcomeStream
 from workflow_async.monitor.waits import WaitOptions
 
@@ -146,5 +144,43 @@ def test_as_completed_raises_the_error_that_has_ended_it_at_every_step() -> None
         for _ in range(3):
             with pytest.raises(ClientClosed):
                 await anext(outcomes)
+
+    virtual.run(main())
+
+
+def test_a_checked_step_raises_in_place_of_the_outcome_and_the_next_one_continues() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2, 3))
+        poller = new_poller(server)
+        later(5, lambda: server.set_phase(Phase.FAILED, 1))
+        later(20, lambda: server.set_phase(Phase.SUCCEEDED, 2))
+        later(30, lambda: setattr(server, "get_error", NotFound(404)))
+        outcomes = OutcomeStream(poller, WaitOptions(poll=STEADY), [1, 2, 3], check=True)
+        with pytest.raises(WorkflowFailed) as caught:
+            await anext(outcomes)
+        assert caught.value.workflow.id == 1
+        assert (await anext(outcomes)).id == 2
+        with pytest.raises(NotFound):
+            await anext(outcomes)
+        assert [outcome async for outcome in outcomes] == []
+        assert_all_gone(poller, server)
+
+    virtual.run(main())
+
+
+def test_a_checked_iteration_that_has_raised_stops_watching_though_its_error_is_kept() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2))
+        poller = new_poller(server)
+        later(5, lambda: server.set_phase(Phase.FAILED, 1))
+        kept = None
+        try:
+            async for _ in OutcomeStream(poller, WaitOptions(poll=STEADY), [1, 2], check=True):
+                pass
+        except WorkflowFailed as error:
+            kept = error
+        await asyncio.sleep(0.1)
+        assert kept is not None
+        assert_all_gone(poller, server)
 
     virtual.run(main())

@@ -28,7 +28,7 @@ from workflow_async.errors import (
     WorkflowParked,
     WorkflowReplaced,
 )
-from workflow_async.monitor import Finished, Parked
+from workflow_async.monitor import ConditionMet, Finished, Parked
 from workflow_async.monitor.waits import WaitOptions, wait, wait_all
 
 STEADY = Poll(jitter=0, interval=1, backoff=2, ceiling=8)
@@ -165,6 +165,42 @@ def test_an_id_given_twice_has_its_outcome_twice_and_no_id_has_none() -> None:
         outcomes = await wait_all(poller, [8, 7, 8], WaitOptions[Any]())
         assert [outcome.id for outcome in outcomes] == [8, 7, 8]
         assert await wait_all(poller, [], WaitOptions[Any]()) == ()
+
+    virtual.run(main())
+
+
+def test_a_checked_wait_for_all_raises_one_error_for_each_that_did_not_succeed() -> None:
+    async def main() -> None:
+        server = Server(
+            workflows={
+                1: Record(1, Phase.SUCCEEDED),
+                2: Record(2, Phase.FAILED),
+                3: Record(3, Phase.PARKED),
+                4: Record(4, step="editor"),
+                **running(5),
+            }
+        )
+        until = WaitOptions[Any](poll=STEADY, timeout=20, parked="return", until=lambda w: w.step == "editor")
+        with pytest.raises(ExceptionGroup, match="2 of 5 workflows did not succeed") as caught:
+            await wait_all(new_poller(server), [5, 4, 3, 2, 1, 2], until, check=True)
+        late, failed = caught.value.exceptions
+        assert isinstance(late, WaitTimeout)
+        assert isinstance(failed, WorkflowFailed)
+        assert (late.workflow_id, failed.workflow.id) == (5, 2)
+        good = await wait_all(new_poller(server), [4, 3, 1], until, check=True)
+        assert [type(outcome) for outcome in good] == [ConditionMet, Parked, Finished]
+        parked = WaitOptions[Any](poll=STEADY, parked="raise")
+        with pytest.raises(ExceptionGroup) as caught:
+            await wait_all(new_poller(server), [3], parked, check=True)
+        assert [type(error) for error in caught.value.exceptions] == [WorkflowParked]
+        assert [type(outcome) for outcome in await wait_all(new_poller(server), [3], parked)] == [Parked]
+
+    virtual.run(main())
+
+
+def test_a_checked_wait_for_no_workflow_raises_nothing() -> None:
+    async def main() -> None:
+        assert await wait_all(new_poller(Server()), [], WaitOptions[Any](), check=True) == ()
 
     virtual.run(main())
 
