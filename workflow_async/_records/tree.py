@@ -46,7 +46,8 @@ def keys_of(kind: type[Any]) -> Mapping[str, str]:
     """Return the keys of a record's dict, each with the attribute that holds its value.
 
     The keys are the names of the fields without a trailing underscore, then those of `PROPERTIES` that the record has.
+    A field that is not compared says something about the response only, and has no key.
     """
-    keys = {field.name.strip("_"): field.name for field in attrs.fields(kind)}
+    keys = {field.name.strip("_"): field.name for field in attrs.fields(kind) if field.eq}
     derived = [name for name in PROPERTIES if isinstance(inspect.getattr_static(kind, name, None), property)]
     return keys | {name: name for name in derived}

@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from attrs import evolve
+
 from workflow_async._core.call import (
     DIGITS,
     Call,
@@ -29,7 +31,7 @@ from workflow_async._core.status import REJECTIONS
 from workflow_async._decode.json import json_rows, json_tree, spelled_json_tree
 from workflow_async._decode.records import read_page, read_rows, structure
 from workflow_async.errors import DecodeError, InvalidArgument, ListingNotSupported, ResponseMismatch
-from workflow_async.opencast.converter import opencast_converter
+from workflow_async.opencast.converter import opencast_converter, with_documented_keys
 from workflow_async.opencast.jettison import read_instances
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 
@@ -145,9 +147,12 @@ def events_by_id(ids: Sequence[str]) -> Call[tuple[Event, ...]]:
     return Call("GET", EVENTS, lambda reply: _read_events(reply, frozenset(ids)), params, signature=API)
 
 
-def list_definitions(*, filter: str, sort: str, include: Params, limit: int | None) -> Call[Page[Definition]]:
+def list_definitions(
+    *, filter: str, sort: str, include: Params, limit: int | None, offset: int = 0
+) -> Call[Page[Definition]]:
     """Return the call for the definitions. The server returns all of them in one response."""
-    params = (*_nonempty(filter=filter, sort=sort, limit="" if limit is None else str(limit)), *include)
+    rows = {"limit": "" if limit is None else str(limit), "offset": str(offset or "")}
+    params = (*_nonempty(filter=filter, sort=sort, **rows), *include)
     return Call("GET", DEFINITIONS, lambda reply: Page(_read_definitions(include, reply)), params, signature=API)
 
 
@@ -222,7 +227,7 @@ def _read_started(include: Params, event: str, reply: Reply) -> Workflow:
         raise
     if workflow.event_id != event:
         raise ResponseMismatch(f"a workflow on event {event}", f"one on {workflow.event_id}")
-    return workflow
+    return evolve(workflow, location=reply.headers.get("location"))
 
 
 def _id_in_location(reply: Reply) -> int | None:
@@ -232,14 +237,16 @@ def _id_in_location(reply: Reply) -> int | None:
 
 
 def _read_definition(include: Params, id: str, reply: Reply) -> Definition:
-    definition = structure(CONVERTER, _with_requested(include, json_tree(reply.body)), Definition)
+    tree = with_documented_keys(_with_requested(include, json_tree(reply.body)))
+    definition = structure(CONVERTER, tree, Definition)
     if definition.id != id:
         raise ResponseMismatch(f"definition {id}", f"definition {definition.id}")
     return definition
 
 
 def _read_definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
-    return read_page(CONVERTER, _rows_with_requested(include, _rows(reply)), Definition)
+    trees = (with_documented_keys(tree) for tree in _rows_with_requested(include, _rows(reply)))
+    return read_page(CONVERTER, trees, Definition)
 
 
 REQUESTED_FIELDS = {

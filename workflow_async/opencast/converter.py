@@ -3,6 +3,8 @@
 See tests/contract/opencast.md, sections 4.2, 4.3 and 8.
 """
 
+from typing import Any
+
 import cattrs
 
 from workflow_async._decode.records import RecordConverter, constant_field, list_field, read_with, register
@@ -36,6 +38,30 @@ def opencast_converter() -> RecordConverter:
     return RecordConverter(_register_records)
 
 
+def with_documented_keys(tree: Any) -> Any:
+    """Return a definition with the keys that servers send, where only the documented key `id` is there.
+
+    The example of the API's documentation writes `id` for `identifier` of a definition and for `operation` of an
+    operation. See tests/contract/opencast.md, section 3.3.
+    """
+    tree = _with_key(tree, "identifier")
+    operations = tree.get("operations") if isinstance(tree, dict) else None
+    if not isinstance(operations, list) or not any(_has_documented_key(item, "operation") for item in operations):
+        return tree
+    return {**tree, "operations": [_with_key(item, "operation") for item in operations]}
+
+
+def _with_key(tree: Any, key: str) -> Any:
+    if not _has_documented_key(tree, key):
+        return tree
+    return {key if name == "id" else name: value for name, value in tree.items()}
+
+
+def _has_documented_key(tree: Any, key: str) -> bool:
+    """Return True if `id` is there in place of the key. An `id` that is not a text stays where it is."""
+    return isinstance(tree, dict) and key not in tree and isinstance(tree.get("id"), str)
+
+
 def _register_records(strict: cattrs.Converter) -> None:
     _register_operations(strict)
     register(
@@ -50,6 +76,7 @@ def _register_records(strict: cattrs.Converter) -> None:
         event_id=read_with(parse_str, "event_identifier"),
         creator=read_with(or_none(parse_str)),
         created=constant_field(),
+        location=constant_field(),
         # Operations are read with their record. Reading them on first access would make a page with 20 operations for
         # each row two to three times faster, but faults would then raise anywhere later, and every record would keep
         # the whole parsed tree alive.

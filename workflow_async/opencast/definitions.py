@@ -1,13 +1,17 @@
 """Lists and gets the workflow definitions of an Opencast."""
 
-from attrs import frozen
+from collections.abc import Iterable
+from functools import partial
+
+from attrs import evolve, frozen
 
 from workflow_async._core.call import OnUnreadable, Params
 from workflow_async._core.transport import Transport
 from workflow_async._listing.listing import Listing
 from workflow_async.opencast import calls, filters
+from workflow_async.opencast.definition_order import DefinitionOrder
 from workflow_async.opencast.records import Definition
-from workflow_async.settings import check_optional_int
+from workflow_async.settings import check_int, check_optional_int
 
 
 @frozen
@@ -20,8 +24,9 @@ class Definitions:
         self,
         *,
         tag: filters.Texts | None = None,
-        sort: filters.DefinitionSort | None = None,
+        sort: filters.DefinitionSort | Iterable[filters.DefinitionSort] | None = None,
         limit: int | None = None,
+        offset: int = 0,
         with_operations: bool = False,
         with_configuration_panel: bool = False,
         with_configuration_panel_json: bool = False,
@@ -31,8 +36,11 @@ class Definitions:
 
         Args:
             tag: one tag, or several tags that a definition must all have.
-            sort: one key with its direction.
+            sort: one key with its direction, or several keys, the most significant first. The server would combine
+                several keys in an arbitrary order, so all definitions are read and sorted here. `displayorder` must
+                then be the last key, because the response does not show it.
             limit: the maximum number of rows. All rows if None.
+            offset: the number of rows to skip at the beginning.
             with_operations: fill `operations`.
             with_configuration_panel: fill `configuration_panel` (HTML).
             with_configuration_panel_json: fill `configuration_panel_json`. Opencast 14 and later. `options` reads
@@ -48,15 +56,20 @@ class Definitions:
         section 3.
         """
         check_optional_int("limit", limit, least=1)
+        check_int("offset", offset, least=0)
+        order = DefinitionOrder.of(sort)
         call = calls.list_definitions(
             filter=filters.definition_filter(tag) if tag is not None else "",
-            sort=filters.definition_sort(sort) if sort is not None else "",
+            sort=order.sent,
             include=_including(
                 operations=with_operations, panel=with_configuration_panel, panel_json=with_configuration_panel_json
             ),
-            limit=limit,
+            limit=None if order.others else limit,
+            offset=0 if order.others else offset,
         )
-        return Listing(self._transport.send, call, lambda definition: definition.id, unreadable=unreadable)
+        if order.others:
+            call = evolve(call, read=partial(order.read_page, call.read, offset))
+        return Listing(self._transport.send, call, lambda definition: definition.id, limit=limit, unreadable=unreadable)
 
     async def get(
         self,

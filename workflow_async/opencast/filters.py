@@ -127,6 +127,9 @@ def several(name: str, value: Any) -> list[Any]:
 
 def workflow_sort(sort: str) -> str:
     """Return the `sort` parameter of a list of workflows."""
+    if isinstance(sort, list | tuple) or (isinstance(sort, str) and "," in sort):
+        why = "must be one key, because of several the server uses an arbitrary one: sort the rows in your code"
+        raise InvalidArgument("sort", why)
     if isinstance(sort, str) and sort.partition(":")[0] == "event_id":
         why = "must not be by event_id, which every server answers with 500: sort the rows in your code"
         raise InvalidArgument("sort", why)
@@ -134,7 +137,9 @@ def workflow_sort(sort: str) -> str:
 
 
 def definition_sort(sort: str) -> str:
-    """Return the `sort` parameter of a list of definitions."""
+    """Return the `sort` parameter of a list of definitions, for one key."""
+    if isinstance(sort, str) and "," in sort:
+        raise InvalidArgument("sort", "must be one key: give several keys as a list")
     return _sort_param(sort, DEFINITION_SORTS)
 
 
@@ -185,8 +190,6 @@ def _sort_param(sort: str, names: frozenset[str]) -> str:
     if not isinstance(sort, str):
         raise InvalidArgument("sort", "must be a text such as title:asc")
     name, _, direction = sort.partition(":")
-    if "," in sort:
-        raise InvalidArgument("sort", "must be one key, because of several the server uses an arbitrary one")
     if name not in names:
         raise InvalidArgument("sort", f"must be by one of {', '.join(sorted(names))}")
     if direction.lower() not in {"asc", "desc"}:

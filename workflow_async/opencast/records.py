@@ -1,7 +1,9 @@
 """The records of Opencast's External API, all frozen. See tests/contract/opencast.md, sections 5 and 8.
 
 A field that is absent from the response is None if that means "not requested" or "not known yet". Otherwise it has its
-empty value. `extra` holds every other key of the response.
+empty value. `extra` holds every other key of the response. The documentation of the API lists `tags` and
+`configuration_panel` for workflows too. No known server sends them there, so they have no field. If a server sends
+them, `extra` holds them.
 
 An optional value that cannot be read counts as absent. It is then None or empty, and `extra` holds the raw value under
 the server's key. Required are the id, the state and the event of a workflow, the name and the state of an operation,
@@ -143,11 +145,18 @@ class Workflow(Record, phase.Workflow):
     """A user name. On Opencast 6 and 7 a display name."""
     created: datetime | None = None
     """When the workflow was created. None except from `for_event` and `reconcile` on Opencast 12 and later."""
+    location: str | None = field(default=None, eq=False)
+    """The URL of the new workflow, as the server wrote it in its response to `start`. None in all other records.
+
+    It may name a host that only the server knows. It does not count when records are compared.
+    """
     operations: tuple[Operation, ...] | None = None
     """None unless requested."""
     configuration: Mapping[str, str] | None = field(default=None, hash=False)
     """None unless requested. Holds everything ever configured for the event, not only what the start sent."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+    """Every other key of the response, such as the documented `tags` and `configuration_panel`, if a server sends them.
+    """
 
     @property
     def phase(self) -> Phase:

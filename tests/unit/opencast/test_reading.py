@@ -295,8 +295,12 @@ def test_a_definition_has_identifier_and_operation_where_the_document_says_id() 
         ("series", False, -1),
     ]
     assert record.operations[1].configuration == {}
-    with pytest.raises(DecodeError, match=r"required field missing @ \$\.identifier"):
-        definition("definition-document.json")
+
+
+def test_a_definition_is_read_with_the_keys_of_the_document_too() -> None:
+    record = definition("definition-document.json")
+    assert record.operations is not None
+    assert (record.id, [operation.operation for operation in record.operations]) == ("fast", ["defaults", "series"])
 
 
 def test_definitions_are_one_page() -> None:

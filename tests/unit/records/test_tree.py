@@ -98,3 +98,10 @@ def test_an_instant_is_written_in_utc() -> None:
 
 def test_a_value_that_json_does_not_have_becomes_a_text_or_a_list() -> None:
     assert tree({1: timedelta(seconds=1), "set": {1}}) == {"1": "0:00:01", "set": [1]}
+
+
+def test_the_location_of_a_start_has_no_key() -> None:
+    record = opencast.Workflow(
+        id=1, state=opencast.State.RUNNING, state_text="running", event_id="e", location="https://oc/api/workflows/1"
+    )
+    assert "location" not in record.to_dict()
