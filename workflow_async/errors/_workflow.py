@@ -88,7 +88,7 @@ class AlreadyFinished(WorkflowAsyncError):
 
     def __str__(self) -> str:
         ended = f"workflow {self.workflow.id} is {self.workflow.state_text} already"
-        return f"{ended}: stopping or pausing it would rewrite its result"
+        return f"{ended}: stopping or pausing it would rewrite its result, which only force=True does"
 
 
 class PartialFailure(WorkflowAsyncError):

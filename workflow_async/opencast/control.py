@@ -49,7 +49,8 @@ class Control(Counting):
             workflow_id: the workflow.
             state: paused, running or stopped, in any case. See `pause`, `resume` and `stop`.
             configuration: the new configuration. See `replace_configuration`.
-            force: also pause or stop an ended workflow, which overwrites its result with `paused` or `stopped`.
+            force: also pause or stop an ended workflow, which overwrites its result with `paused` or `stopped`. The
+                documentation of the API allows that.
             settle: seconds to wait for a resume to take effect. See `resume`.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
@@ -57,7 +58,7 @@ class Control(Counting):
         Raises:
             InvalidArgument: the state is not paused, running or stopped.
             Conflict: the workflow's state does not allow the change. The configuration has been replaced by then.
-            AlreadyFinished: see `stop`. Not raised with `force`.
+            AlreadyFinished: see `pause` and `stop`. Not raised with `force`.
 
         Source: PUT /api/workflows/{id}. Needs ROLE_API_WORKFLOW_INSTANCE_EDIT. See tests/contract/opencast.md, section
         2.3.
@@ -103,16 +104,20 @@ class Control(Counting):
         include = including(operations=with_operations, configuration=with_configuration)
         return await self._transport.send(calls.replace_configuration(id, configuration, include))
 
-    async def pause(self, workflow_id: int | str) -> Workflow:
+    async def pause(self, workflow_id: int | str, *, force: bool = False) -> Workflow:
         """Pause a workflow. The operation that is running continues to its end.
 
+        Args:
+            workflow_id: the workflow.
+            force: do not read the workflow before. An ended workflow is paused too, which overwrites its result.
+
         Raises:
-            AlreadyFinished: the workflow has ended, and the server would overwrite the result with `paused`. See
-                `force` of `update`.
+            AlreadyFinished: the workflow has ended, and the server would overwrite the result with `paused`. Not
+                raised with `force`.
 
         Source: GET, then PUT /api/workflows/{id}. See tests/contract/opencast.md, section 2.3.
         """
-        return await self.update(workflow_id, state=State.PAUSED)
+        return await self.update(workflow_id, state=State.PAUSED, force=force)
 
     async def resume(self, workflow_id: int | str, *, settle: float = SETTLE_TIMEOUT) -> Workflow:
         """Resume a paused workflow and return its record once the resume has taken effect.
@@ -142,19 +147,23 @@ class Control(Counting):
         """
         return await self.update(workflow_id, state=State.RUNNING, settle=settle)
 
-    async def stop(self, workflow_id: int | str) -> Workflow:
+    async def stop(self, workflow_id: int | str, *, force: bool = False) -> Workflow:
         """Stop a workflow that has not ended. The workflow is read first.
 
         The workflow may still end between the two requests, and the operation that is running continues to its end.
         Check that the returned record is `stopped`.
 
+        Args:
+            workflow_id: the workflow.
+            force: do not read the workflow before. An ended workflow is stopped too, which overwrites its result.
+
         Raises:
-            AlreadyFinished: the workflow has ended, and the server would overwrite the result with `stopped`. See
-                `force` of `update`.
+            AlreadyFinished: the workflow has ended, and the server would overwrite the result with `stopped`. Not
+                raised with `force`.
 
         Source: GET, then PUT /api/workflows/{id}. See tests/contract/opencast.md, section 2.3.
         """
-        return await self.update(workflow_id, state=State.STOPPED)
+        return await self.update(workflow_id, state=State.STOPPED, force=force)
 
     async def delete(self, workflow_id: int | str) -> None:
         """Delete a finished workflow with its jobs.
