@@ -91,6 +91,9 @@ async def opencast_lists(oc: OpencastClient) -> None:
     assert_type(literal.report.unreadable, tuple[UnreadableRow, ...])
     oc.workflows.list(event_created="2018-03-01T00:00:00Z/2018-03-31T23:59:59Z")
     assert_type(oc.definitions.list(tag=["archive", "upload"], sort="title:asc"), Listing[opencast.Definition])
+    assert_type(
+        oc.definitions.list(sort=["title:asc", "identifier:desc"], limit=5, offset=1), Listing[opencast.Definition]
+    )
     assert_type(oc.events.processing(limit=10), Listing[opencast.Event])
 
 
@@ -112,6 +115,9 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.resume(1603), opencast.Workflow)
     assert_type(await oc.workflows.resume(1603, settle=5), opencast.Workflow)
     assert_type(await oc.workflows.update(1603, state="STOPPED", force=True), opencast.Workflow)
+    assert_type(await oc.workflows.stop(1603, force=True), opencast.Workflow)
+    assert_type(await oc.workflows.pause(1603, force=True), opencast.Workflow)
+    assert_type((await oc.workflows.start("e-1", "fast")).location, str | None)
     assert_type(await oc.workflows.stop(1603), opencast.Workflow)
     assert_type(await oc.workflows.delete(1603), None)
     assert_type(await oc.workflows.for_event("e-1"), tuple[opencast.Workflow, ...])
@@ -149,7 +155,19 @@ async def opencast_waits(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.wait(1603, timeout=3600, check=True, parked="return"), opencast.Workflow)
     assert_type(await oc.workflows.wait(1603, until=lambda workflow: workflow.step == "encode"), opencast.Workflow)
     assert_type(await oc.workflows.start_and_wait("e-1", "fast", timeout=3600, poll=poll), opencast.Workflow)
+    assert_type(
+        await oc.workflows.start_and_wait("e-1", "fast", until=lambda workflow: workflow.step == "encode"),
+        opencast.Workflow,
+    )
     assert_type(await oc.workflows.wait_all([1603, "1604"]), tuple[Outcome[opencast.Workflow], ...])
+    assert_type(
+        await oc.workflows.wait_all([1603], until=lambda workflow: workflow.step == "encode", check=True),
+        tuple[Outcome[opencast.Workflow], ...],
+    )
+    assert_type(
+        oc.workflows.as_completed([1603], until=lambda workflow: workflow.phase is Phase.PARKED, check=True),
+        OutcomeStream[opencast.Workflow],
+    )
     assert_type(oc.workflows.as_completed(range(9)), OutcomeStream[opencast.Workflow])
     assert_type(oc.workflows.wake(1603), bool)
 
