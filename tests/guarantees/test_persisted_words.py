@@ -136,6 +136,7 @@ def test_json_of_the_command_line_keeps_the_keys_of_a_record(kind: type, expecte
         ),
         (opencast.Event, "id title status processing_state created series extra"),
         (opencast.Version, "default versions extra"),
+        (opencast.Option, "name type default choices label required minimum maximum"),
         (opencast.Me, "username name email provider userrole extra"),
         (preservica.Context, "id name extra"),
         (preservica.Started, "id correlation_id workflow"),

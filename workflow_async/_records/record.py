@@ -12,7 +12,7 @@ class Record:
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Tree]:
-        """Return the record as JSON types, with the keys that `--json` prints.
+        """Return the record as JSON types. `--json` prints the same, except for the short lines of changes.
 
         The keys are the field names without a trailing underscore. `phase` stands beside `state`. Events, outcomes and
         the results of a batch also have `id` and `succeeded` where those are properties. Datetimes are ISO 8601 in UTC

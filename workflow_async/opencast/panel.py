@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from attrs import evolve, frozen
 
 from workflow_async._core.call import ParameterValue, stringify
+from workflow_async._records.record import Record
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast.panel_fields import PanelField, html_fields, json_fields
 
@@ -59,7 +60,7 @@ TYPES = {
 
 
 @frozen(kw_only=True)
-class Option:
+class Option(Record):
     """One option of a workflow definition, from its configuration panel."""
 
     name: str
