@@ -13,11 +13,11 @@ from workflow_async.errors import InvalidArgument
 from workflow_async.opencast.filters import DefinitionSort, definition_sort
 from workflow_async.opencast.records import Definition
 
-VALUES: Mapping[str, Callable[[Definition], str]] = {
-    "identifier": lambda definition: definition.id,
-    "title": lambda definition: definition.title.lower(),
+VALUES: Mapping[str, Callable[[Definition], bytes]] = {
+    "identifier": lambda definition: _java_order(definition.id),
+    "title": lambda definition: _java_order(definition.title),
 }
-"""The values that a record holds. Titles are compared as the server compares them, in any case of letters."""
+"""The values that a record holds. They are compared as the server compares them: capital letters come first."""
 
 
 @frozen
@@ -56,6 +56,11 @@ class DefinitionOrder:
         for key in reversed(self.others):  # sorting is stable
             readable.sort(key=VALUES[_name(key)], reverse=key.endswith("DESC"))
         return Page((*readable[skip:], *(row for row in rows if not isinstance(row, Definition))))
+
+
+def _java_order(text: str) -> bytes:
+    """Return bytes that compare as Java compares the texts: by UTF-16 code units."""
+    return text.encode("utf-16-be", "surrogatepass")
 
 
 def _name(key: str) -> str:

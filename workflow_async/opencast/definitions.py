@@ -32,13 +32,14 @@ class Definitions:
         with_configuration_panel_json: bool = False,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Definition]:
-        """List the definitions that this user may start. By title unless sorted otherwise.
+        """List the definitions that this user may start. By title in any case of letters, unless sorted otherwise.
 
         Args:
             tag: one tag, or several tags that a definition must all have.
-            sort: one key with its direction, or several keys, the most significant first. The server would combine
-                several keys in an arbitrary order, so all definitions are read and sorted here. `displayorder` must
-                then be the last key, because the response does not show it.
+            sort: one key with its direction, or several keys, the most significant first. In a sort by `title` or
+                `identifier` capital letters come before small ones. The server would combine several keys in an
+                arbitrary order, so all definitions are read and sorted here. `displayorder` must then be the last key,
+                because the response does not show it.
             limit: the maximum number of rows. All rows if None.
             offset: the number of rows to skip at the beginning.
             with_operations: fill `operations`.

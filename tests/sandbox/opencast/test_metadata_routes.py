@@ -29,6 +29,12 @@ async def test_definitions_come_by_title_in_any_case_and_all_of_them(http: httpx
     assert len(titles) == 10
 
 
+async def test_a_sort_by_title_puts_capital_letters_first(http: httpx.AsyncClient) -> None:
+    titles = [row["title"] for row in (await http.get(DEFINITIONS, params={"sort": "title:DESC"})).json()]
+    assert titles == sorted(titles, reverse=True)
+    assert titles[0] == "always fails in encoding"
+
+
 async def test_a_definition_is_short_unless_details_are_requested(http: httpx.AsyncClient) -> None:
     assert (await http.get(f"{DEFINITIONS}/fast")).json() == {
         "identifier": "fast",

@@ -87,7 +87,7 @@ class DefinitionRoutes:
         """Return one page, or all definitions if no limit is given."""
         tags = [value for name, value in split_filter(text_param(request, "filter")) if name == "tag"]
         found = [d for d in self.state.definitions.values() if set(tags) <= set(d.tags)]
-        key, descends = sort_param(request, _DEFINITION_KEYS) or (_DEFINITION_KEYS["title"], False)
+        key, descends = sort_param(request, _DEFINITION_KEYS) or (lambda d: d.title.lower(), False)
         shown = sorted(found, key=key, reverse=descends)[page_slice(request, None)]
         rows = [self._tree(request, d) for d in shown]
         return self.pages.respond(request, rows, lambda page: json_response(request, self.state.rules, page))
@@ -110,7 +110,7 @@ class DefinitionRoutes:
 
 
 _DEFINITION_KEYS: dict[str, Callable[[Definition], Any]] = {
-    "identifier": lambda d: d.identifier,
-    "title": lambda d: d.title.lower(),
+    "identifier": lambda d: d.identifier.encode("utf-16-be"),  # Java compares code units
+    "title": lambda d: d.title.encode("utf-16-be"),
     "displayorder": lambda d: d.display_order,
 }
