@@ -89,6 +89,9 @@ class Watch(Generic[W]):
                 if self._poller.is_stale(event):
                     continue
                 event = await self._hooked(event)
+                if self._discovery is not None and self._discovery.is_repeated_end(event):
+                    self._leave(event.id, ended=True)
+                    continue
                 self._leave_if_ended(event)
                 return event
             if not self._subscription.ids and not self._subscription.open_ended:

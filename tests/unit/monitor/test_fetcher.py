@@ -31,6 +31,7 @@ from workflow_async.errors import (
     WaitTimeout,
 )
 from workflow_async.monitor import Change, Finished, PollingFailed, Replaced, Stalled
+from workflow_async.monitor._engine import discovery
 from workflow_async.monitor._engine.bulk import BULK_SIZE
 from workflow_async.monitor._engine.engine import Engine
 from workflow_async.monitor._engine.fallback import BULK_FAILURES, DISABLED_FOR
@@ -1016,6 +1017,57 @@ def test_a_workflow_that_goes_on_after_its_end_is_reported_again() -> None:
             (Phase.RUNNING, f"{SERVER_KEY}/1/running"),
             (Phase.SUCCEEDED, f"{SERVER_KEY}/1/end/succeeded"),
         ]
+
+    virtual.run(main())
+
+
+def test_an_old_page_that_shows_an_ended_workflow_as_active_reports_nothing() -> None:
+    async def main() -> None:
+        server = Server(supports_listing=True, workflows=running(1, 2))
+        poller, events = new_poller(server), []
+        later(5, lambda: server.set_phase(Phase.FAILED, 1))
+        later(20, lambda: setattr(server, "listed", running(1, 2)))
+        later(60, lambda: setattr(server, "listed", None))
+        with anyio.move_on_after(120):
+            async with watch_list(poller, server) as changes:
+                while True:
+                    event = await anext(changes)
+                    events.append((event.id, event.now))
+        assert events == [(1, Phase.RUNNING), (2, Phase.RUNNING), (1, Phase.FAILED)]
+
+    virtual.run(main())
+
+
+def test_a_workflow_that_fails_again_after_a_retry_is_reported_again() -> None:
+    async def main() -> None:
+        server = Server(supports_listing=True, workflows=running(1))
+        poller = new_poller(server)
+        for seconds, phase in ((5, Phase.FAILED), (20, Phase.RUNNING), (40, Phase.FAILED)):
+            later(seconds, partial(server.set_phase, phase, 1))
+        async with watch_list(poller, server) as changes:
+            events = [(await anext(changes)).now for _ in range(4)]
+        assert events == [Phase.RUNNING, Phase.FAILED, Phase.RUNNING, Phase.FAILED]
+
+    virtual.run(main())
+
+
+def test_only_the_latest_ends_of_a_filter_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "MAX_ENDS", 1)
+
+    async def main() -> None:
+        server = Server(supports_listing=True, workflows=running(1, 2))
+        poller, events = new_poller(server), []
+        later(5, lambda: server.set_phase(Phase.FAILED, 1))
+        later(10, lambda: server.set_phase(Phase.FAILED, 2))
+        later(20, lambda: setattr(server, "listed", running(1, 2)))
+        later(60, lambda: setattr(server, "listed", None))
+        with anyio.move_on_after(120):
+            async with watch_list(poller, server) as changes:
+                while True:
+                    event = await anext(changes)
+                    events.append((event.id, event.now))
+        assert events.count((2, Phase.FAILED)) == 1
+        assert events.count((1, Phase.FAILED)) > 1
 
     virtual.run(main())
 

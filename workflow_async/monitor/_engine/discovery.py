@@ -13,14 +13,17 @@ from workflow_async.errors import CallError, WorkflowAsyncError
 from workflow_async.monitor._engine.backoff import Outage
 from workflow_async.monitor._engine.fetcher import Start
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor._engine.subscription import Subscription
+from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
 from workflow_async.monitor._engine.timer import TIMER_SLACK
+from workflow_async.monitor.events import Change
 from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)
 
 FORGET_AFTER = 600.0
 """Seconds after its end for which a workflow that the list no longer shows is remembered."""
+MAX_ENDS = 10_000
+"""Reported ends that are remembered. The oldest is forgotten first."""
 
 
 @define(eq=False)
@@ -35,6 +38,8 @@ class Discovery(Generic[W]):
     _left: dict[int, float] = field(factory=dict, init=False)
     """Workflows that the watch has left, though the list may still show them, and when each was last known to have
     ended. Infinite for a workflow that was dropped."""
+    _ends: dict[int, str] = field(factory=dict, init=False)
+    """The key of the last reported end of each workflow. An old page may show an ended workflow as active."""
     _outage: Outage | None = field(default=None, init=False)
     """None while the list can be read."""
     _was_read: bool = field(default=False, init=False)
@@ -61,6 +66,17 @@ class Discovery(Generic[W]):
     def on_left(self, id: int, *, ended: bool) -> None:
         """Ignore the rows of a workflow. With `ended`, until a row shows that the workflow is active again."""
         self._left[id] = self.poller.clock.now() if ended else float("inf")
+
+    def is_repeated_end(self, event: WatchEvent[W]) -> bool:
+        """Return True if this end was reported before and the workflow was not seen to be active since then."""
+        if not isinstance(event, Change):
+            return False
+        known = self._ends.pop(event.id, None)
+        if event.now.final:
+            self._ends[event.id] = event.key
+            if len(self._ends) > MAX_ENDS:
+                del self._ends[next(iter(self._ends))]
+        return event.now.final and known == event.key
 
     def include(self, id: int) -> None:
         """Stop ignoring the rows of a workflow."""
@@ -102,6 +118,14 @@ class Discovery(Generic[W]):
             self._left[workflow.id] = max(left, asked)
         elif asked - self.poller.source.list_lag >= left:
             del self._left[workflow.id]
+            self._watch_again(workflow, asked)
+
+    def _watch_again(self, workflow: W, asked: float) -> None:
+        """Watch a workflow that a row shows as active after its end. Only a GET tells a resume from an old page."""
+        if workflow.id in self._ends:
+            self.poller.join(self.subscription, [workflow.id])
+            self.poller.on_idle()
+        else:
             self.poller.on_listed(self.subscription, workflow, asked)
 
     def _on_list_read(self, shown: set[int], began: float) -> None:
