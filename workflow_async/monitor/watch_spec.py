@@ -18,7 +18,7 @@ from workflow_async._decode.records import list_field, read_with, register, stri
 from workflow_async._decode.values import TypeMismatch, or_none
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported, NotSentInTime
 from workflow_async.monitor._engine.keys import with_key
-from workflow_async.monitor._engine.observation import Observation, apply_error, apply_record, conflicting
+from workflow_async.monitor._engine.observation import Observation, apply_error, apply_record, conflicting, goes_back
 from workflow_async.monitor._engine.operations import operations_of
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.events import Change, PollingFailed, Replaced, Vanished
@@ -175,9 +175,10 @@ async def _read_list(source: Source[W], spec: WatchSpec) -> tuple[WatchSpec, dic
 
 
 async def _check_all(source: Source[W], spec: WatchSpec, rows: dict[int, W]) -> dict[int, W | CallError]:
-    """Return the row of each workflow that has not ended. If the list shows none, send a GET for it."""
-    results: dict[int, W | CallError] = dict(rows)
+    """Return the row of each workflow that has not ended. If the list shows none that counts, send a GET for it."""
     backlog = deque(cursor for cursor in _longest_unchecked(spec.cursors) if not _is_shown(source, cursor, rows))
+    unshown = {cursor.id for cursor in backlog}
+    results: dict[int, W | CallError] = {id: row for id, row in rows.items() if id not in unshown}
 
     async def get() -> None:
         while backlog:
@@ -201,9 +202,9 @@ def _longest_unchecked(cursors: Iterable[Cursor]) -> list[Cursor]:
 
 
 def _is_shown(source: Source[W], cursor: Cursor, rows: Mapping[int, W]) -> bool:
-    """Return True if the list shows the workflow of a cursor."""
+    """Return True if the list shows the workflow of a cursor, in a phase that needs no GET to be believed."""
     row = rows.get(cursor.id)
-    return row is not None and not conflicting(cursor.identity, source.identity(row))
+    return row is not None and not conflicting(cursor.identity, source.identity(row)) and not goes_back(cursor, row)
 
 
 def _apply(

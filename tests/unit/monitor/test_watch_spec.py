@@ -14,7 +14,7 @@ from workflow_async.errors import DecodeError, InvalidArgument, NotSentInTime
 from workflow_async.monitor import Change, PollingFailed, Replaced, Vanished, WatchSpec, poll_once
 from workflow_async.opencast import Workflow
 from workflow_async.opencast.monitor_source import OpencastSource
-from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
+from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step, StepResult
 
 Opened = Callable[[], Any]
 
@@ -282,3 +282,43 @@ async def test_specs_that_were_joined_by_hand_report_common_ids_once(sandbox: Sa
         after, news = await poll_once(client, joined)
     assert [one.id for one in news] == ids[2:]
     assert [cursor.id for cursor in after.cursors] == ids
+
+
+async def test_poll_once_checks_a_row_that_goes_back_to_an_earlier_phase(time: ManualClock) -> None:
+    sandbox = Sandbox("11", time)
+    fake = sandbox.opencast
+    fake.define("held", [Step("encode", 12.0), Step("review", 1.0, StepResult.HELD)])
+    ids = [fake.start(fake.event(), "held") for _ in range(3)]
+    time.advance(11)
+    async with opencast(sandbox, time) as client:
+        spec, events = await poll_once(client, WatchSpec.of(client, ids))
+        assert {event.now for event in events if isinstance(event, Change)} == {Phase.RUNNING}
+        time.advance(5)  # the list lags, and still shows all as running
+        spec, events = await poll_once(client, evolve(spec, lists=False))
+        assert [event.now for event in events if isinstance(event, Change)] == [Phase.PARKED] * 3
+        fake.requests.clear()
+        spec, events = await poll_once(client, evolve(spec, lists=True))
+    assert not events
+    assert [exchange.path for exchange in fake.requests].count("/api/workflows") == 1
+    assert len(fake.requests) == 4
+
+
+async def test_a_row_that_needs_a_get_is_not_believed_without_it(
+    time: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def not_in_time(*_: object, **__: object) -> Workflow:
+        raise NotSentInTime("no response within 3 s")
+
+    sandbox = Sandbox("11", time)
+    fake = sandbox.opencast
+    fake.define("held", [Step("encode", 12.0), Step("review", 1.0, StepResult.HELD)])
+    ids = [fake.start(fake.event(), "held") for _ in range(3)]
+    time.advance(11)
+    async with opencast(sandbox, time) as client:
+        spec, _ = await poll_once(client, WatchSpec.of(client, ids))
+        time.advance(5)
+        spec, _ = await poll_once(client, evolve(spec, lists=False))
+        monkeypatch.setattr(OpencastSource, "get", not_in_time)
+        after, events = await poll_once(client, evolve(spec, lists=True))
+    assert not events
+    assert after.cursors == spec.cursors

@@ -11,7 +11,7 @@ from workflow_async.errors import CallError, ForeignResponse, NotFound
 from workflow_async.monitor._engine.backoff import Outage, announced_pause
 from workflow_async.monitor._engine.operations import has_operations, operation_changes, operation_states
 from workflow_async.monitor.events import Change, PollingFailed, Replaced, Vanished
-from workflow_async.phase import Workflow
+from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
@@ -23,6 +23,9 @@ NEVER_INTERVALS = 4
 """A workflow that was never seen has vanished after 3 such checks over 4 intervals: most likely the id is wrong."""
 OUTAGE_CHECKS = 3
 """Failed checks in a row before an outage counts, however long no check was made."""
+
+EARLIER_PHASES = {Phase.RUNNING: (Phase.WAITING,), Phase.PARKED: (Phase.WAITING, Phase.RUNNING)}
+"""The phases that usually come before a phase."""
 
 Identity = tuple[str | None, ...]
 """What never changes of a workflow, such as its event. None stands for what a record does not say."""
@@ -139,6 +142,15 @@ def conflicting(known: Identity, found: Identity) -> bool:
     return known != found and any(
         a is not None and b is not None and a != b for a, b in zip(known, found, strict=False)
     )
+
+
+def goes_back(observation: Observation[Any], row: Workflow) -> bool:
+    """Return True if the row of a list shows a phase that usually comes before the known phase.
+
+    A resume looks like that, and so does a list that lags or an old page from a cache. Only a GET shows which it is.
+    """
+    known = observation.workflow
+    return known is not None and row.phase in EARLIER_PHASES.get(known.phase, ())
 
 
 def merged(known: Identity, found: Identity) -> Identity:

@@ -17,6 +17,7 @@ from workflow_async.monitor._engine.observation import (
     apply_error,
     apply_record,
     conflicting,
+    goes_back,
     reset_failures,
     same,
 )
@@ -33,9 +34,6 @@ W = TypeVar("W", bound=Workflow)
 
 MAX_REMEMBERED = 10_000
 """Workflows that are remembered although they are not watched. The oldest is forgotten first."""
-
-EARLIER_PHASES = {Phase.RUNNING: (Phase.WAITING,), Phase.PARKED: (Phase.WAITING, Phase.RUNNING)}
-"""Phases that usually come before each phase."""
 
 
 @define(eq=False)
@@ -131,7 +129,7 @@ class Tracker(Generic[W]):
             return True
         if conflicting(observation.identity, self.source.identity(workflow)):
             return False  # a list can be wrong, so only a GET shows that another workflow has the id
-        if _needs_get(observation, workflow) or _goes_back(observation, workflow):
+        if _needs_get(observation, workflow) or goes_back(observation, workflow):
             return not workflow.phase.final and self._may_be_stale(observation, asked)
         if not self._may_be_stale(observation, asked):
             self._apply(evolve(observation, listed_at=self.clock.now()), workflow)
@@ -284,12 +282,3 @@ def _needs_get(observation: Observation[W], workflow: W) -> bool:
     """Return True if a record has ended or has just been parked: watchers are notified, so it has to be complete."""
     known, phase = observation.workflow, workflow.phase
     return phase.final or (phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED))
-
-
-def _goes_back(observation: Observation[W], workflow: W) -> bool:
-    """Return True if a row shows a phase that usually comes before the known phase.
-
-    A resume looks like that, and so does an old page from a cache. Only a GET shows which of the two it is.
-    """
-    known = observation.workflow
-    return known is not None and workflow.phase in EARLIER_PHASES.get(known.phase, ())
