@@ -89,10 +89,10 @@ class Watch(Generic[W]):
                 if self._poller.is_stale(event):
                     continue
                 event = await self._hooked(event)
-                if self._discovery is not None and self._discovery.is_repeated_end(event):
-                    self._leave(event.id, ended=True)
+                repeated = self._discovery is not None and self._discovery.is_repeated_end(event)
+                self._note(event)
+                if repeated:
                     continue
-                self._leave_if_ended(event)
                 return event
             if not self._subscription.ids and not self._subscription.open_ended:
                 raise StopAsyncIteration
@@ -107,7 +107,10 @@ class Watch(Generic[W]):
             self._subscription.put_back(event)  # the next step returns it
             raise
 
-    def _leave_if_ended(self, event: WatchEvent[W]) -> None:
+    def _note(self, event: WatchEvent[W]) -> None:
+        """Leave the workflow if the event ends it."""
+        if self._discovery is not None:
+            self._discovery.on_reported(event)
         lost = isinstance(event, Vanished | PollingFailed | Replaced)
         if lost or (isinstance(event, Change) and event.now.final):
             self._leave(event.id, ended=True)

@@ -69,14 +69,17 @@ class Discovery(Generic[W]):
 
     def is_repeated_end(self, event: WatchEvent[W]) -> bool:
         """Return True if this end was reported before and the workflow was not seen to be active since then."""
+        return isinstance(event, Change) and event.now.final and self._ends.get(event.id) == event.key
+
+    def on_reported(self, event: WatchEvent[W]) -> None:
+        """Remember an end that the watch returns. Forget it once the workflow is active again."""
         if not isinstance(event, Change):
-            return False
-        known = self._ends.pop(event.id, None)
+            return
+        self._ends.pop(event.id, None)
         if event.now.final:
             self._ends[event.id] = event.key
             if len(self._ends) > MAX_ENDS:
                 del self._ends[next(iter(self._ends))]
-        return event.now.final and known == event.key
 
     def include(self, id: int) -> None:
         """Stop ignoring the rows of a workflow."""
