@@ -26,10 +26,21 @@ class OperationChange(Record):
 
 
 @frozen(kw_only=True)
-class Change(Record, Generic[W_co]):
-    """A workflow whose state has changed since the last check. The first check gives a change with `was=None`."""
+class _WithWorkflow(Record, Generic[W_co]):
+    """The base class of events and outcomes that hold a record of their workflow."""
 
     workflow: W_co
+
+    @property
+    def id(self) -> int:
+        """The workflow's id."""
+        return self.workflow.id
+
+
+@frozen(kw_only=True)
+class Change(_WithWorkflow[W_co]):
+    """A workflow whose state has changed since the last check. The first check gives a change with `was=None`."""
+
     was: Phase | None
     now: Phase
     seen_at: datetime
@@ -43,17 +54,11 @@ class Change(Record, Generic[W_co]):
     its key comes back too, unless operations are watched.
     """
 
-    @property
-    def id(self) -> int:
-        """The workflow's id."""
-        return self.workflow.id
-
 
 @frozen(kw_only=True)
-class Stalled(Record, Generic[W_co]):
+class Stalled(_WithWorkflow[W_co]):
     """A workflow whose step takes longer than `stalled_after` allows. Reported once per step."""
 
-    workflow: W_co
     seen_at: datetime
     seconds: float
     """Seconds since the last change."""
@@ -63,22 +68,10 @@ class Stalled(Record, Generic[W_co]):
     remedied: bool = False
     """True if the watch has made the server retry the workflow (`retry_stalled`)."""
 
-    @property
-    def id(self) -> int:
-        """The workflow's id."""
-        return self.workflow.id
-
 
 @frozen(kw_only=True)
-class Finished(Record, Generic[W_co]):
+class Finished(_WithWorkflow[W_co]):
     """The workflow has ended."""
-
-    workflow: W_co
-
-    @property
-    def id(self) -> int:
-        """The workflow's id."""
-        return self.workflow.id
 
     @property
     def succeeded(self) -> bool:
@@ -87,29 +80,17 @@ class Finished(Record, Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Parked(Record, Generic[W_co]):
+class Parked(_WithWorkflow[W_co]):
     """The workflow needs a person, and the wait was to end then."""
 
-    workflow: W_co
     succeeded: bool = field(default=False, init=False)
-
-    @property
-    def id(self) -> int:
-        """The workflow's id."""
-        return self.workflow.id
 
 
 @frozen(kw_only=True)
-class ConditionMet(Record, Generic[W_co]):
+class ConditionMet(_WithWorkflow[W_co]):
     """The condition `until` was true of a record before the end of the workflow."""
 
-    workflow: W_co
     succeeded: bool = field(default=True, init=False)
-
-    @property
-    def id(self) -> int:
-        """The workflow's id."""
-        return self.workflow.id
 
 
 @frozen(kw_only=True)
