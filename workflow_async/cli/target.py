@@ -1,13 +1,12 @@
 """Describes the server that a command talks to, and reads passwords."""
 
-import os
-import stat
 import sys
 from pathlib import Path
 
 import typer
 from attrs import frozen
 
+from workflow_async._core.private_file import is_private
 from workflow_async.cli.exit_codes import Exit, UsageError
 
 
@@ -28,7 +27,7 @@ def read_password(path: Path) -> str:
     """Return the first line of a password file. Raise `UsageError` if other users can read the file."""
     try:
         with path.open(encoding="utf-8") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            if not is_private(file):
                 raise UsageError(f"other users can read {path}: run chmod 600 on it")
             password = file.readline().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
