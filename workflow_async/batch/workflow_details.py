@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, TypedDict, runtime_checkable
 
+from workflow_async.monitor._engine.operations import Operation
 from workflow_async.phase import Phase, Workflow
 
 
@@ -22,24 +23,8 @@ NO_DETAILS = WorkflowDetails(
 )  # fmt: skip
 
 
-class Operation(Protocol):
-    """One operation of a workflow, as in Opencast's records."""
-
-    @property
-    def operation(self) -> str:
-        """The operation's name."""
-
-    @property
-    def state_text(self) -> str:
-        """The server's word for the operation's state."""
-
-    @property
-    def start(self) -> datetime | None:
-        """When the operation started, by the server's clock."""
-
-    @property
-    def completion(self) -> datetime | None:
-        """When the operation ended, by the server's clock."""
+class FailedOperation(Operation, Protocol):
+    """An operation with what is known of its failure, as in Opencast's records."""
 
     @property
     def failed_attempts(self) -> int | None:
@@ -59,7 +44,7 @@ class HasOperations(Protocol):
         """The operations in the order of execution. None unless they were requested."""
 
     @property
-    def failed_operation(self) -> Operation | None:
+    def failed_operation(self) -> FailedOperation | None:
         """The operation that failed. None if none failed or operations were not requested."""
 
     @property
@@ -103,7 +88,7 @@ def failure_text(workflow: Workflow | None) -> str:
     return f"in {place}" if place else ""
 
 
-def _failed(workflow: Workflow) -> Operation | None:
+def _failed(workflow: Workflow) -> FailedOperation | None:
     """Return the operation that failed. A failed operation of a workflow that succeeded is ignored."""
     if workflow.phase is Phase.SUCCEEDED or not isinstance(workflow, HasOperations):
         return None
