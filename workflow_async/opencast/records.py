@@ -13,15 +13,17 @@ and the id of any other record.
 import enum
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import field, frozen
 
 from workflow_async import phase
-from workflow_async._core.call import ParameterValue
 from workflow_async._records.record import Record
-from workflow_async.opencast.panel import Option, check_configuration, read_panel
 from workflow_async.phase import Phase
+
+if TYPE_CHECKING:
+    from workflow_async._core.call import ParameterValue
+    from workflow_async.opencast.panel import Option
 
 
 class State(enum.Enum):
@@ -268,15 +270,17 @@ class Definition(Record):
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
     @property
-    def options(self) -> tuple[Option, ...]:
+    def options(self) -> "tuple[Option, ...]":
         """The options of the configuration panel, in its order. Parsed at each access.
 
         The JSON panel counts if there is one, otherwise the HTML panel. Empty if no panel was requested, if the panel
         has no options or if it cannot be read. `check` says which.
         """
+        from workflow_async.opencast.panel import read_panel
+
         return read_panel(self.configuration_panel_json, self.configuration_panel).options
 
-    def check(self, configuration: Mapping[str, ParameterValue]) -> None:
+    def check(self, configuration: "Mapping[str, ParameterValue]") -> None:
         """Check a configuration against `options`. An empty configuration always fits.
 
         Opencast itself accepts any key and any value. The operations of a definition may read keys that its panel does
@@ -287,6 +291,8 @@ class Definition(Record):
             InvalidArgument: a key is not an option, a value does not fit the option's type, choices or limits, or the
                 panel was not requested or cannot be read.
         """
+        from workflow_async.opencast.panel import check_configuration, read_panel
+
         check_configuration(self.id, read_panel(self.configuration_panel_json, self.configuration_panel), configuration)
 
 
