@@ -5,7 +5,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -65,7 +65,7 @@ def _run(name: str, bench: Bench) -> list[Line]:
     return [attrs.evolve(line, row=name) for line in ROWS[name](bench)]
 
 
-def _as_dict(line: Line) -> dict[str, object]:
+def _as_dict(line: Line) -> Mapping[str, object]:
     return attrs.asdict(line) | {"by_peer": line.by_peer, "by_floor": line.by_floor}
 
 

@@ -26,7 +26,7 @@ class Basic:
 
     def __init__(self, username: str, password: str | Secret) -> None:
         password = to_secret(password)  # see `Secret`
-        self.__attrs_init__(username, password)
+        self.__attrs_init__(username, password)  # pyright: ignore[reportAttributeAccessIssue]
         checked_password("password", password)
         if ":" in checked_name("username", username):
             raise InvalidArgument("username", "must be printable, not empty, and without a colon")
@@ -68,7 +68,7 @@ class Bearer:
 
     def __init__(self, token: str | Secret | TokenFunction) -> None:
         token = token if callable(token) else to_secret(token)  # see `Secret`
-        self.__attrs_init__(token)
+        self.__attrs_init__(token)  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(token, Secret):
             checked_header("token", token.reveal())
 

@@ -40,15 +40,19 @@ class Workflow(Protocol):
     @property
     def id(self) -> int:
         """The id on the server."""
+        ...
 
     @property
     def phase(self) -> Phase:
         """The phase."""
+        ...
 
     @property
     def state_text(self) -> str:
         """The server's word for the state."""
+        ...
 
     @property
     def step(self) -> str | None:
         """The current operation or step. None if the record does not contain it."""
+        ...

@@ -13,5 +13,6 @@ def on(*releases: Release) -> pytest.MarkDecorator:
 on_11 = on("11")
 on_19 = on("19")
 on_11_and_16 = on("11", "16")
-on_12_and_later = on(*(release for release, rules in RELEASES.items() if not rules.listing))
+_UNLISTED: list[Release] = [release for release, rules in RELEASES.items() if not rules.listing]
+on_12_and_later = on(*_UNLISTED)
 on_all = on(*RELEASES)

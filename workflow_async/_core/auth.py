@@ -31,16 +31,20 @@ class Credential(Protocol):
     @property
     def fixed(self) -> bool:
         """True if the credential never changes: once refused, it stays refused."""
+        ...
 
     @property
     def renews_on_redirect(self) -> bool:
         """True if any redirect may mean that the credential has expired, and renewing it is cheap."""
+        ...
 
     async def headers(self, method: str, url: str) -> Headers:
         """Return the headers that authenticate a request."""
+        ...
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Return True if the refused request is worth sending once more, with other headers than `sent`."""
+        ...
 
 
 def checked_header(argument: str, value: str) -> str:

@@ -27,7 +27,7 @@ class Digest:
         from httpx import DigestAuth
 
         password = to_secret(password)  # see `Secret`
-        self.__attrs_init__(username, password)
+        self.__attrs_init__(username, password)  # pyright: ignore[reportAttributeAccessIssue]
         self._httpx_auth = DigestAuth(checked_name("username", username), checked_password("password", password))
 
     @property

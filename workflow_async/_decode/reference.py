@@ -47,7 +47,7 @@ class Reference:
         fallbacks = {field.name: field.fallback for field in fallback_fields if field.fallback is not attrs.NOTHING}
         return attrs.evolve(record, **fallbacks) if fallbacks else record
 
-    def _structured(self, tree: dict[str, Any]) -> Any:
+    def _structured(self, tree: Mapping[Any, Any]) -> Any:
         """Return the record. Faults name the server's keys instead of the attributes."""
         try:
             return self.structure(tree, self.kind)

@@ -189,9 +189,9 @@ class Listing(Generic[T]):
         self._key = key
         self._limit = limit
         self._predicate = predicate
-        self._consistency = consistency
+        self._consistency: Consistency = consistency
         self._lag = lag
-        self._unreadable = checked_on_unreadable(unreadable)
+        self._unreadable: OnUnreadable = checked_on_unreadable(unreadable)
         self._state = self._new_state()
 
     @property

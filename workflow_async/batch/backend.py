@@ -16,20 +16,25 @@ class StartBackend(Protocol[W_co]):
     @property
     def system(self) -> str:
         """`opencast` or `preservica`."""
+        ...
 
     @property
     def server(self) -> str:
         """The base URL."""
+        ...
 
     @property
     def guard_lag(self) -> float:
         """Seconds after a start in which the server may accept a second start on the same event."""
+        ...
 
     def lock_key(self, ticket: Ticket) -> str | None:
         """Return the event, which can have one active workflow at a time. None if starts never conflict."""
+        ...
 
     def match_key(self, ticket: Ticket) -> str:
         """Return what identifies the workflow of a start. Starts with the same key can be taken for each other."""
+        ...
 
     async def refreshed(self, ticket: Ticket) -> Ticket:
         """Check the server, and return the ticket with the current time and what helps to find its workflow later.
@@ -37,14 +42,17 @@ class StartBackend(Protocol[W_co]):
         Raises:
             CallError: the check failed, so a start must not be sent now.
         """
+        ...
 
     async def send_for_id(self, ticket: Ticket) -> int:
         """Send the start once, and return the new workflow's id. Raises what `workflows.start` raises."""
+        ...
 
     async def reconcile(
         self, ticket: Ticket, *, wait: float, outage: float | None = None, other_starts: OtherStarts = NO_OTHER_STARTS
     ) -> ReconcileResult[W_co]:
         """Search for the workflow of a ticket, for `wait` seconds of successful checks."""
+        ...
 
     async def active(self, ticket: Ticket, *, same_definition: bool) -> W_co | None:
         """Return the workflow that a start conflicts with, or None if no such workflow can be seen.
@@ -56,6 +64,8 @@ class StartBackend(Protocol[W_co]):
         Raises:
             CallError: the request failed.
         """
+        ...
 
     async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
         """Return how many workflows run on the server. Each start in `own` counts exactly once."""
+        ...

@@ -29,10 +29,12 @@ class FailedOperation(Operation, Protocol):
     @property
     def failed_attempts(self) -> int | None:
         """The number of failed attempts."""
+        ...
 
     @property
     def host(self) -> str:
         """The host on which the operation ran."""
+        ...
 
 
 @runtime_checkable
@@ -42,14 +44,17 @@ class HasOperations(Protocol):
     @property
     def operations(self) -> Sequence[Operation] | None:
         """The operations in the order of execution. None unless they were requested."""
+        ...
 
     @property
     def failed_operation(self) -> FailedOperation | None:
         """The operation that failed. None if none failed or operations were not requested."""
+        ...
 
     @property
     def failure(self) -> str | None:
         """Which operation failed and how, in words. None unless the workflow failed in a known operation."""
+        ...
 
 
 @runtime_checkable
@@ -59,10 +64,12 @@ class HasTimes(Protocol):
     @property
     def started(self) -> datetime | None:
         """When the workflow started, by the server's clock."""
+        ...
 
     @property
     def finished(self) -> datetime | None:
         """When the workflow ended, by the server's clock."""
+        ...
 
 
 def read_details(workflow: Workflow) -> WorkflowDetails:

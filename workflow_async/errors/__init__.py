@@ -157,6 +157,6 @@ __all__ = [
     "WrongEventLoop",
 ]
 
-for _class in [value for value in globals().values() if isinstance(value, type)]:
-    _class.__module__ = __name__  # tracebacks show `workflow_async.errors.NotFound`, not the private module
-del _class
+for _value in list(globals().values()):
+    if isinstance(_value, type):
+        _value.__module__ = __name__  # tracebacks show `workflow_async.errors.NotFound`, not the private module

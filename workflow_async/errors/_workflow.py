@@ -11,21 +11,26 @@ class PreparedStart(Protocol):
     @property
     def system(self) -> str:
         """`opencast` or `preservica`."""
+        ...
 
     @property
     def server(self) -> str:
         """The base URL of the server."""
+        ...
 
     @property
     def key(self) -> str:
         """Identifies the start within a batch."""
+        ...
 
     @property
     def correlation_id(self) -> str:
         """The id that a Preservica keeps with the workflow."""
+        ...
 
     def to_json(self) -> str:
         """Return the start as one line of JSON, which `batch.Ticket.from_json` reads."""
+        ...
 
 
 class StartOutcomeUnknown(WorkflowAsyncError):
@@ -73,10 +78,12 @@ class WorkflowSummary(Protocol):
     @property
     def id(self) -> int:
         """The id on the server."""
+        ...
 
     @property
     def state_text(self) -> str:
         """The server's word for the state."""
+        ...
 
 
 class AlreadyFinished(WorkflowAsyncError):

@@ -81,7 +81,7 @@ class OutcomeStream(Generic[W]):
     _poller: Poller[W]
     _options: WaitOptions[W]
     _ids: Iterable[int] = ()
-    _check: bool = False
+    _check: bool = field(default=False, alias="check")
     """True to raise the error of a workflow that did not succeed, in place of its outcome."""
     _subscription: Subscription[W] | None = field(default=None, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)

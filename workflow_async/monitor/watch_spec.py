@@ -38,10 +38,12 @@ class Client(Protocol[W]):
     @property
     def url(self) -> str:
         """The base URL of the server."""
+        ...
 
     @property
     def workflows(self) -> MonitoringMixin[W]:
         """The service for workflows."""
+        ...
 
 
 @frozen(kw_only=True)

@@ -134,9 +134,9 @@ class Operation(Record):
 class Workflow(Record, phase.Workflow):
     """A workflow (instance) of Opencast."""
 
-    id: int
+    id: int  # pyright: ignore[reportIncompatibleMethodOverride]
     state: State
-    state_text: str
+    state_text: str  # pyright: ignore[reportIncompatibleMethodOverride]
     """The server's own word in lower case."""
     title: str = ""
     description: str = ""

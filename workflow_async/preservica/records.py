@@ -69,9 +69,9 @@ class Context(Record):
 class Workflow(Record, phase.Workflow):
     """A workflow (instance) of Preservica. Only `id` and `state` are always present."""
 
-    id: int
+    id: int  # pyright: ignore[reportIncompatibleMethodOverride]
     state: State
-    state_text: str
+    state_text: str  # pyright: ignore[reportIncompatibleMethodOverride]
     """The server's own word for the state."""
     display_state: str | None = None
     """The state for people."""

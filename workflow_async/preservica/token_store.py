@@ -23,9 +23,11 @@ class TokenStore(Protocol):
 
     def load(self) -> "str | Awaitable[str | None] | None":
         """Return the text that was last saved, or None."""
+        ...
 
     def save(self, text: str) -> "Awaitable[None] | None":
         """Replace the last text by this one."""
+        ...
 
 
 @frozen

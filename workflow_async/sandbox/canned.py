@@ -40,7 +40,7 @@ _SERVICE_LIST = (
 
 
 def _as_pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
-    return tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    return tuple(headers.items() if isinstance(headers, Mapping) else headers)  # pyright: ignore[reportReturnType]
 
 
 def _check_status(_: "CannedResponse", __: "Attribute[int]", status: int) -> None:

@@ -14,7 +14,7 @@ WORKFLOWS = re.compile("/api/workflows")
 COUNTS = re.compile(r"/workflow/(count|instances\.json)")
 
 
-def _check_word(_: object, attribute: "Attribute[str]", word: str) -> None:
+def _check_word(_: object, attribute: "Attribute[Any]", word: Any) -> None:
     known = get_args(attribute.type)
     if word not in known:
         raise ValueError(f"{attribute.name} must be one of {', '.join(known)}, not {word!r}")

@@ -73,10 +73,12 @@ class System(Protocol[W, S]):
     @property
     def client(self) -> AbstractAsyncContextManager[object]:
         """The client. The command opens it."""
+        ...
 
     @classmethod
     def from_target(cls, target: Target) -> Self:
         """Create the client from options, environment and prompts. Raise `UsageError` if something is missing."""
+        ...
 
     def list_workflows(
         self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency
@@ -85,36 +87,47 @@ class System(Protocol[W, S]):
 
         Raises `UsageError` for a filter that the system does not have.
         """
+        ...
 
     def list_definitions(self, *, tags: Sequence[str] | None, limit: int | None) -> PageTable[Any]:
         """List workflow definitions. Raise `UsageError` if the system has none."""
+        ...
 
     def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Any]:
         """List workflow contexts. Raise `UsageError` if the system has none."""
+        ...
 
     async def get(self, workflow_id: str) -> W:
         """Get a workflow with all that the server tells about it."""
+        ...
 
     def spans(self, workflow: W) -> Sequence[Span]:
         """Return the time spans in a record. Their total is the duration of the workflow."""
+        ...
 
     async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
         """Start a workflow from command-line arguments. Raise `UsageError` for a wrong number of them."""
+        ...
 
     async def stop(self, workflow_ids: Sequence[int], output: Output) -> Exit:
         """Stop workflows, print the result of each, and return the exit code."""
+        ...
 
     def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[W]:
         """Watch workflows by id."""
+        ...
 
     def watch_filter(self, filter: Mapping[str, str], *, poll: Poll) -> Watch[W]:
         """Watch the workflows that pass a filter. Its names are those of `workflows.watch`."""
+        ...
 
     def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> S:
         """Return the start that a CSV row describes."""
+        ...
 
     def run_all(self, starts: Sequence[S], options: BatchOptions) -> Run[W]:
         """Return the run of a batch. Raise `UsageError` for an option that the system does not have."""
+        ...
 
 
 AnySystem: TypeAlias = System[Any, Any]

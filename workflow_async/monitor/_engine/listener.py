@@ -23,3 +23,4 @@ class Listener(Protocol[W_contra]):
 
     def on_fatal(self, error: WorkflowAsyncError) -> object:
         """Stop: no request can ever succeed again, because the client is closed."""
+        ...

@@ -18,22 +18,27 @@ class Operation(Protocol):
     @property
     def id(self) -> int | None:
         """The id of its job. None before the job exists."""
+        ...
 
     @property
     def operation(self) -> str:
         """Its name."""
+        ...
 
     @property
     def state_text(self) -> str:
         """The server's word for its state."""
+        ...
 
     @property
     def start(self) -> datetime | None:
         """When it started, by the server's clock."""
+        ...
 
     @property
     def completion(self) -> datetime | None:
         """When it ended, by the server's clock."""
+        ...
 
 
 class HasOperations(Workflow, Protocol):
@@ -42,6 +47,7 @@ class HasOperations(Workflow, Protocol):
     @property
     def operations(self) -> tuple[Operation, ...] | None:
         """The operations in their order. None if this record was read without them."""
+        ...
 
 
 def has_operations(workflow: Workflow) -> TypeGuard[HasOperations]:
@@ -66,7 +72,7 @@ def operation_changes(before: Workflow | None, after: Workflow) -> tuple[Operati
 
     An operation that has ended must have run. If no record showed it running, that transition is added.
     """
-    known = dict(enumerate((before and operations_of(before)) or ()))
+    known = dict(enumerate((operations_of(before) if before is not None else None) or ()))
     found: list[OperationChange] = []
     for position, operation in enumerate(operations_of(after) or ()):
         last = known.get(position)

@@ -30,6 +30,7 @@ class WatchedList(Protocol):
 
     def begin(self, start: Start) -> float | None:
         """Start a task that reads the list, if it is due. Return its next due time, None while it is being read."""
+        ...
 
     def stop(self) -> None:
         """Cancel the request in flight."""
