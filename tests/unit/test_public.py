@@ -41,6 +41,8 @@ PUBLIC = {
         Monitors PreservicaClient Process Processes Start Started State TokenStore Workflow WorkflowFilters WorkflowType
         Workflows
     """,
+    "workflow_async.opencast.webhooks": "WebhookApp workflow_id",
+    "workflow_async.preservica.webhooks": "EntityEvent WebhookApp answer_challenge events verify",
     "workflow_async.sandbox": """
         Boot CannedResponse Fault Faults IndexFault ManualClock OddRow RealClock RecordedRequest Sandbox SecondResume
         ServerClock Step StepResult TimeSource Trouble
