@@ -1,57 +1,57 @@
-"""aiohttp in front of an Opencast: publish an event, and follow its workflow as server-sent events."""
+"""aiohttp in front of an Opencast: publish an event, and follow its workflow as server-sent events.
 
-import asyncio
+Run it with `python aiohttp_app.py`.
+"""
+
 import json
 import os
 from collections.abc import AsyncIterator
+from weakref import WeakSet
 
-import anyio
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from workflow_async import OpencastClient, Poll
-from workflow_async.errors import Conflict, InvalidArgument, NotFound, RateLimited, WorkflowAsyncError
-from workflow_async.monitor import Change, WatchEvent
+from workflow_async.errors import WorkflowAsyncError
+from workflow_async.monitor import Watch, WatchEvent
 from workflow_async.opencast import Workflow
+from workflow_async.problems import problem_of
 
 POLL = Poll(interval=float(os.environ.get("POLL_INTERVAL", "2")), ceiling=float(os.environ.get("POLL_CEILING", "30")))
 HEARTBEAT = float(os.environ.get("HEARTBEAT", "10"))
 """Seconds without an event after which a stream sends a comment. A reader that has left is noticed then."""
-STATUSES = {InvalidArgument: 422, NotFound: 404, Conflict: 409, RateLimited: 503}
-"""The status for each error of the library. 502 for all others."""
-OPENCAST = web.AppKey("OPENCAST", OpencastClient)
-CLOSING = web.AppKey("CLOSING", asyncio.Event)
-routes = web.RouteTableDef()
 
 
 # docs: from here
+OPENCAST = web.AppKey("OPENCAST", OpencastClient)
+WATCHES = web.AppKey("WATCHES", WeakSet[Watch[Workflow]])
+routes = web.RouteTableDef()
+
+
 async def opencast(app: web.Application) -> AsyncIterator[None]:
-    auth = (os.environ["OPENCAST_USERNAME"], os.environ["OPENCAST_PASSWORD"])
-    async with OpencastClient(os.environ["OPENCAST_URL"], auth=auth) as app[OPENCAST]:
+    async with OpencastClient.from_env() as app[OPENCAST]:
         yield
 
 
-@routes.get("/workflows/{workflow_id}/changes")
-async def changes(request: web.Request) -> web.StreamResponse:
-    watch = request.app[OPENCAST].workflows.watch([request.match_info["workflow_id"]], operations=True, poll=POLL)
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
-    async with watch as changes:
-        while changes.ids and not request.app[CLOSING].is_set():
-            text = ": no change\n\n"
-            with anyio.move_on_after(HEARTBEAT):
-                text = to_sse(await anext(changes))
-            await response.write(text.encode())
-    return response
+async def end_watches(app: web.Application) -> None:
+    """End every stream. aiohttp calls this before it waits for open streams."""
+    for watch in [*app[WATCHES]]:
+        await watch.aclose()
 
 
-# docs: to here
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except WorkflowAsyncError as error:
+        problem = problem_of(error)
+        return web.json_response(problem.to_dict(), status=problem.status, content_type="application/problem+json")
 
 
 @routes.post("/publish/{event_id}")
 async def publish(request: web.Request) -> web.Response:
     started = await request.app[OPENCAST].workflows.start(request.match_info["event_id"], "publish")
-    return web.json_response({"id": started.id}, status=202)
+    return web.json_response(started.to_dict(), status=202)
 
 
 @routes.get("/workflows/{workflow_id}")
@@ -60,38 +60,33 @@ async def workflow(request: web.Request) -> web.Response:
     return web.json_response(found.to_dict())
 
 
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except WorkflowAsyncError as error:
-        status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 502)
-        body = {"error": type(error).__name__, "detail": str(error), "look_for": getattr(error, "look_for", None)}
-        return web.json_response(body, status=status)
+@routes.get("/workflows/{workflow_id}/changes")
+async def changes(request: web.Request) -> web.StreamResponse:
+    watch = request.app[OPENCAST].workflows.watch([request.match_info["workflow_id"]], operations=True, poll=POLL)
+    request.app[WATCHES].add(watch)
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    async with watch as changes:
+        async for event in changes.heartbeat(HEARTBEAT):
+            await response.write((": no change\n\n" if event is None else to_sse(event)).encode())
+    return response
 
 
 def to_sse(event: WatchEvent[Workflow]) -> str:
-    data: dict[str, object] = {"id": event.id}
-    if isinstance(event, Change):
-        data["phase"] = event.now.value
-        data["operations"] = [(operation.operation, operation.now) for operation in event.operations]
-    return f"event: {type(event).__name__.lower()}\nid: {event.key}\ndata: {json.dumps(data)}\n\n"
-
-
-async def close(app: web.Application) -> None:
-    app[CLOSING].set()
+    return f"event: {type(event).__name__}\nid: {event.key}\ndata: {json.dumps(event.to_dict())}\n\n"
 
 
 def application() -> web.Application:
-    app = web.Application(middlewares=[errors])
-    app[CLOSING] = asyncio.Event()
+    app = web.Application(middlewares=[problems])
+    app[WATCHES] = WeakSet()
     app.add_routes(routes)
     app.cleanup_ctx.append(opencast)
-    app.on_shutdown.append(close)
+    app.on_shutdown.append(end_watches)
     return app
 
 
+# docs: to here
+
+
 if __name__ == "__main__":
-    web.run_app(
-        application(), host="127.0.0.1", port=int(os.environ.get("PORT", "8000")), shutdown_timeout=HEARTBEAT + 5
-    )
+    web.run_app(application(), host="127.0.0.1", port=int(os.environ.get("PORT", "8000")))

@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,21 +89,30 @@ async def _parse_events(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, An
             yield {"event": kind, **json.loads(text)}
 
 
-@pytest.fixture(params=["fastapi_app", "aiohttp_app"])
+UVICORN = ("-m", "uvicorn", "fastapi_app:app", "--app-dir", str(HERE))
+COMMANDS = {
+    "fastapi": UVICORN,
+    "aiohttp": (str(HERE / "aiohttp_app.py"),),
+}
+"""The arguments of Python that run each application in one process."""
+WORKERS = {**COMMANDS, "fastapi with two workers": (*UVICORN, "--workers", "2")}
+
+
+@pytest.fixture(params=COMMANDS)
 async def application(request: pytest.FixtureRequest, environment: dict[str, str]) -> AsyncIterator[Application]:
     """Each application, running in front of the sandbox."""
     intervals = {"POLL_INTERVAL": "0.05", "POLL_CEILING": "0.1", "HEARTBEAT": "0.5"}
     with closing(reserve_port()) as port:
         number = port.getsockname()[1]
-        process = launch(f"{request.param}.py", {**environment, **intervals, "PORT": str(number)})
+        arguments = (*WORKERS[request.param], *(["--port", str(number)] if "fastapi" in request.param else []))
+        process = launch(arguments, {**environment, **intervals, "PORT": str(number)})
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}", timeout=TIMEOUT, limits=limits) as web:
             try:
                 await wait_until(lambda: process.poll() is not None or is_listening(number))
                 yield Application(process, web)
             finally:
-                process.kill()
-                process.communicate()
+                kill_group(process)
 
 
 def reserve_port() -> socket.socket:
@@ -120,9 +129,20 @@ def is_listening(port: int) -> bool:
         return line.connect_ex(("127.0.0.1", port)) == 0
 
 
-def launch(name: str, environment: dict[str, str]) -> "subprocess.Popen[str]":
-    """Start a server of this folder in its own process. Its stdout is discarded."""
-    command = [sys.executable, str(HERE / name)]
+def kill_group(process: "subprocess.Popen[str]") -> None:
+    """Kill a process that `launch` has started, and its workers."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def launch(arguments: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[str]":
+    """Start a server in a process group of its own. Its stdout is discarded."""
     return subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )

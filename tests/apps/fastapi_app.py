@@ -1,36 +1,71 @@
-"""FastAPI in front of an Opencast: publish an event, and follow its workflow as server-sent events."""
+"""FastAPI in front of an Opencast: publish an event, and follow its workflow as server-sent events.
 
+Run it with `uvicorn --workers 2 fastapi_app:app`.
+"""
+
+import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Annotated
+from weakref import WeakSet
 
 import anyio
-import uvicorn
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from workflow_async import OpencastClient, Poll
-from workflow_async.errors import Conflict, InvalidArgument, NotFound, RateLimited, WorkflowAsyncError
-from workflow_async.monitor import Change, Watch, WatchEvent
+from workflow_async.errors import WorkflowAsyncError
+from workflow_async.monitor import Watch, WatchEvent
 from workflow_async.opencast import Workflow
+from workflow_async.problems import on_error
 
 POLL = Poll(interval=float(os.environ.get("POLL_INTERVAL", "2")), ceiling=float(os.environ.get("POLL_CEILING", "30")))
 HEARTBEAT = float(os.environ.get("HEARTBEAT", "10"))
 """Seconds without an event after which a stream sends a comment. A reader that has left is noticed then."""
-STATUSES = {InvalidArgument: 422, NotFound: 404, Conflict: 409, RateLimited: 503}
-"""The status for each error of the library. 502 for all others."""
 
 
 # docs: from here
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    auth = (os.environ["OPENCAST_USERNAME"], os.environ["OPENCAST_PASSWORD"])
-    async with OpencastClient(os.environ["OPENCAST_URL"], auth=auth) as app.state.oc:
-        app.state.closing = False
+    app.state.watches = WeakSet()
+    async with OpencastClient.from_env() as app.state.oc, anyio.create_task_group() as group:
+        ending = anyio.Event()
+        group.start_soon(end_watches, app, ending)
+        with on_stop_signal(ending):
+            yield
+        ending.set()
+
+
+async def end_watches(app: FastAPI, ending: anyio.Event) -> None:
+    """End every stream once the process is asked to stop. The server waits for open streams, and does not tell them."""
+    await ending.wait()
+    for watch in [*app.state.watches]:
+        await watch.aclose()
+
+
+@contextmanager
+def on_stop_signal(ending: anyio.Event) -> Iterator[None]:
+    """Set the event on SIGTERM and SIGINT. The server then handles the signal as before."""
+    loop = asyncio.get_running_loop()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(ending.set)
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in handlers:
+        signal.signal(number, handle)
+    try:
         yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def opencast(request: Request) -> OpencastClient:
@@ -40,11 +75,17 @@ def opencast(request: Request) -> OpencastClient:
 
 Opencast = Annotated[OpencastClient, Depends(opencast)]
 app = FastAPI(lifespan=lifespan)
+app.add_exception_handler(WorkflowAsyncError, on_error)
 
 
 @app.post("/publish/{event_id}", status_code=202)
-async def publish(event_id: str, oc: Opencast) -> dict[str, int]:
-    return {"id": (await oc.workflows.start(event_id, "publish")).id}
+async def publish(event_id: str, oc: Opencast) -> Workflow:
+    return await oc.workflows.start(event_id, "publish")
+
+
+@app.get("/workflows/{workflow_id}")
+async def workflow(workflow_id: int, oc: Opencast) -> Workflow:
+    return await oc.workflows.get(workflow_id)
 
 
 @app.get("/workflows/{workflow_id}/changes")
@@ -54,45 +95,14 @@ async def changes(workflow_id: int, oc: Opencast) -> StreamingResponse:
 
 
 async def server_sent(watch: Watch[Workflow]) -> AsyncIterator[str]:
+    app.state.watches.add(watch)
     async with watch as changes:
-        while changes.ids and not app.state.closing:
-            text = ": no change\n\n"
-            with anyio.move_on_after(HEARTBEAT):
-                text = to_sse(await anext(changes))
-            yield text
-
-
-# docs: to here
-
-
-@app.get("/workflows/{workflow_id}")
-async def workflow(workflow_id: int, oc: Opencast) -> Workflow:
-    return await oc.workflows.get(workflow_id)
-
-
-@app.exception_handler(WorkflowAsyncError)
-async def on_error(_: Request, error: WorkflowAsyncError) -> JSONResponse:
-    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 502)
-    body = {"error": type(error).__name__, "detail": str(error), "look_for": getattr(error, "look_for", None)}
-    return JSONResponse(body, status)
+        async for event in changes.heartbeat(HEARTBEAT):
+            yield ": no change\n\n" if event is None else to_sse(event)
 
 
 def to_sse(event: WatchEvent[Workflow]) -> str:
-    data: dict[str, object] = {"id": event.id}
-    if isinstance(event, Change):
-        data["phase"] = event.now.value
-        data["operations"] = [(operation.operation, operation.now) for operation in event.operations]
-    return f"event: {type(event).__name__.lower()}\nid: {event.key}\ndata: {json.dumps(data)}\n\n"
+    return f"event: {type(event).__name__}\nid: {event.key}\ndata: {json.dumps(event.to_dict())}\n\n"
 
 
-class Server(uvicorn.Server):
-    """A server that ends open streams on a signal. uvicorn would wait for them."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        app.state.closing = True
-        super().handle_exit(sig, frame)
-
-
-if __name__ == "__main__":
-    port = int(os.environ.get("PORT", "8000"))
-    Server(uvicorn.Config(app, port=port, timeout_graceful_shutdown=int(HEARTBEAT) + 5)).run()
+# docs: to here

@@ -5,7 +5,7 @@ import pytest
 from tests.apps.conftest import HERE
 from tests.support.documentation import PAGES, Page
 
-BLOCKS = [block.text for block in Page(PAGES / "embedding.md").session]
+BLOCKS = [block.text for block in Page(PAGES / "embedding.md").programs]
 
 
 def quotable(name: str) -> str:
@@ -17,5 +17,6 @@ def quotable(name: str) -> str:
 def test_the_page_quotes_the_application_as_it_runs(name: str) -> None:
     quoted = [block for block in BLOCKS if quotable(name) in block]
     assert len(quoted) == 1
-    before = quoted[0].partition(quotable(name))[0].split("\n")
+    first, *before = quoted[0].partition(quotable(name))[0].split("\n")
+    assert first == f"# {name}"
     assert set(before) <= set((HERE / name).read_text().split("\n"))

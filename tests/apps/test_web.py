@@ -7,10 +7,11 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.apps.conftest import LONG_TIME, TIMEOUT, Application, wait_until
+from tests.apps.conftest import LONG_TIME, TIMEOUT, WORKERS, Application, wait_until
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 
 READERS = 500
+STREAMS = 300
 
 
 def start_workflow(sandbox: Sandbox) -> int:
@@ -41,9 +42,10 @@ async def test_a_stream_sends_every_change_until_the_end(
             async for event in events:
                 received.append(event)
                 clock.advance(11)  # longer than any step
-    assert {(event["event"], event["id"]) for event in received} == {("change", id)}
-    assert [event["phase"] for event in received if event["phase"] == "succeeded"] == [received[-1]["phase"]]
-    steps = [tuple(step) for event in received for step in event["operations"] if step[1] != "instantiated"]
+    assert {(event["event"], event["id"]) for event in received} == {("Change", id)}
+    assert [event["now"] for event in received if event["now"] == "succeeded"] == [received[-1]["now"]]
+    transitions = [step for event in received for step in event["operations"]]
+    steps = [(step["operation"], step["now"]) for step in transitions if step["now"] != "instantiated"]
     assert steps == [(name, state) for name in ("encode", "distribute") for state in ("running", "succeeded")]
 
 
@@ -53,7 +55,7 @@ async def test_a_late_reader_gets_the_end_immediately(
     id = start_workflow(sandbox)
     clock.advance(LONG_TIME)
     with anyio.fail_after(TIMEOUT):
-        assert [event["phase"] for event in await application.read_stream(id)] == ["succeeded"]
+        assert [event["now"] for event in await application.read_stream(id)] == ["succeeded"]
 
 
 async def test_a_reader_that_disconnects_ends_only_its_own_watch(
@@ -75,7 +77,7 @@ async def test_a_reader_that_disconnects_ends_only_its_own_watch(
 
         await wait_until(only_one_is_polled)
         clock.advance(LONG_TIME)
-        assert [event["phase"] async for event in staying][-1] == "succeeded"
+        assert [event["now"] async for event in staying][-1] == "succeeded"
 
 
 @pytest.mark.sweep
@@ -92,7 +94,7 @@ async def test_five_hundred_readers_of_one_workflow_are_one_poll_loop(
         async with application.stream(id) as events:
             await anext(events)
             reading += 1
-            ends.extend([event["phase"] async for event in events][-1:])
+            ends.extend([event["now"] async for event in events][-1:])
 
     with anyio.fail_after(2 * TIMEOUT):
         async with anyio.create_task_group() as readers:
@@ -108,11 +110,13 @@ async def test_five_hundred_readers_of_one_workflow_are_one_poll_loop(
 
 
 @pytest.mark.sweep
+@pytest.mark.parametrize("application", WORKERS, indirect=True)
 async def test_sigterm_ends_the_streams_and_the_process(application: Application, sandbox: Sandbox) -> None:
+    ids = [start_workflow(sandbox) for _ in range(10)]
     async with AsyncExitStack() as open_streams:
         streams = []
-        for _ in range(100):
-            streams.append(await open_streams.enter_async_context(application.stream(start_workflow(sandbox))))
+        for number in range(STREAMS):
+            streams.append(await open_streams.enter_async_context(application.stream(ids[number % len(ids)])))
             await anext(streams[-1])
         code, stderr = await anyio.to_thread.run_sync(application.stop)
         for stream in streams:
@@ -125,14 +129,14 @@ async def test_sigterm_ends_the_streams_and_the_process(application: Application
 async def test_an_unknown_event_or_workflow_is_404(application: Application) -> None:
     responses = await application.http.post("/publish/nowhere"), await application.http.get("/workflows/99999")
     assert [response.status_code for response in responses] == [404, 404]
-    assert [response.json()["error"] for response in responses] == ["StartNotFound", "NotFound"]
+    assert [response.json()["title"] for response in responses] == ["StartNotFound", "NotFound"]
 
 
 async def test_a_start_conflict_is_409(application: Application, sandbox: Sandbox) -> None:
     event = sandbox.opencast.event()
     assert (await application.http.post(f"/publish/{event}")).status_code == 202
     response = await application.http.post(f"/publish/{event}")
-    assert (response.status_code, response.json()["error"]) == (409, "StartConflict")
+    assert (response.status_code, response.json()["title"]) == (409, "StartConflict")
 
 
 async def test_a_start_without_a_response_is_502_and_names_the_event(
@@ -141,12 +145,12 @@ async def test_a_start_without_a_response_is_502_and_names_the_event(
     event = sandbox.opencast.event()
     sandbox.opencast.faults = Faults(script=(Fault.CUT_BEFORE,), methods=("POST",))
     response = await application.http.post(f"/publish/{event}")
-    assert (response.status_code, response.json()["error"]) == (502, "StartOutcomeUnknown")
+    assert (response.status_code, response.json()["title"]) == (502, "StartOutcomeUnknown")
     assert event in response.json()["look_for"]
 
 
 @pytest.mark.parametrize("path", ["/workflows/-1", "/workflows/-1/changes"])
 async def test_an_invalid_id_is_422_before_any_request(application: Application, sandbox: Sandbox, path: str) -> None:
     response = await application.http.get(path)
-    assert (response.status_code, response.json()["error"]) == (422, "InvalidArgument")
+    assert (response.status_code, response.json()["title"]) == (422, "InvalidArgument")
     assert sandbox.opencast.requests == []

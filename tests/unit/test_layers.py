@@ -14,7 +14,7 @@ LAYERS = (
     {"_records"},
     {"settings"},
     {"_core"},
-    {"auth"},
+    {"auth", "problems"},
     {"_http", "_decode"},
     {"_listing"},
     {"monitor/events", "monitor/source", "monitor/system_source"},
@@ -30,6 +30,7 @@ LAYERS = (
 SYSTEMS = ("opencast", "preservica")
 PURE = {
     "phase",
+    "problems",
     *(f"errors/{name}" for name in ("__init__", "_base", "_content", "_status", "_transport", "_workflow")),
     *(f"_core/{name}" for name in ("auth", "call", "excerpts", "origin", "provenance", "retry", "status")),
     *(f"_decode/{name}" for name in ("compiled", "json", "records", "reference", "values", "xml", "xml_rows")),

@@ -43,6 +43,7 @@ PUBLIC = {
     """,
     "workflow_async.opencast.webhooks": "WebhookApp workflow_id",
     "workflow_async.preservica.webhooks": "EntityEvent WebhookApp answer_challenge events verify",
+    "workflow_async.problems": "Problem ProblemResponse on_error problem_of",
     "workflow_async.sandbox": """
         Boot CannedResponse Fault Faults IndexFault ManualClock OddRow RealClock RecordedRequest Sandbox SecondResume
         ServerClock Step StepResult TimeSource Trouble

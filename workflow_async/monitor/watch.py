@@ -1,10 +1,11 @@
 """Watches workflows and reports their changes."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+import anyio
 from attrs import define, field
 
 from workflow_async._core.call import parse_id, parse_ids
@@ -29,8 +30,8 @@ class Watch(Generic[W]):
     """Events of workflows as they are observed: `async with … as events: async for event in events: …`.
 
     A workflow's first event is a `Change` with `was=None`. Iteration ends when every watched workflow has ended. A
-    watch of a filter does not end. Unread changes of one workflow are merged, so that at most two events per workflow
-    are queued.
+    watch of a filter does not end. `aclose()` ends either from outside. Unread changes of one workflow are merged, so
+    that at most two events per workflow are queued.
     """
 
     _poller: Poller[W]
@@ -72,31 +73,78 @@ class Watch(Generic[W]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the watch, also from another task of the same event loop. `async for` over it ends.
+
+        Events that were not read are dropped. Then wait until no request is in flight, if this client watches nothing
+        else.
+        """
         self._subscription.open_ended = False
         self._poller.leave(self._subscription)
         await self._poller.wait_settled()
+
+    async def heartbeat(self, seconds: float) -> AsyncIterator[WatchEvent[W] | None]:
+        """Yield each event, and None whenever none has come for this many seconds. Ends with the watch.
+
+        Send something for each None. It shows that a reader has left while nothing changes. Waiting for an event is
+        what is given up, so that no check and no remedy is cancelled.
+
+        Raises:
+            InvalidArgument: on the first step, if `seconds` is not above 0.
+        """
+        check_positive("seconds", 0 if seconds is None else seconds)
+        self._check_entered()
+        while True:
+            event = await self._take()
+            if event is not None:
+                yield event
+            elif self._over:
+                return
+            elif not await self._ready_within(seconds):
+                yield None
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> WatchEvent[W]:
         """Return the next event. Raise the error that has ended the watch. A cancelled step loses nothing."""
-        if not self._entered:
-            raise InvalidArgument("watch", "must be entered with `async with` before it is iterated")
+        self._check_entered()
         while True:
-            event = self._subscription.get_nowait()
+            event = await self._take()
             if event is not None:
-                if self._poller.is_stale(event):
-                    continue
-                event = await self._hooked(event)
-                repeated = self._discovery is not None and self._discovery.is_repeated_end(event)
-                self._note(event)
-                if repeated:
-                    continue
                 return event
-            if not self._subscription.ids and not self._subscription.open_ended:
+            if self._over:
                 raise StopAsyncIteration
             await self._poller.wait_ready(self._subscription)
+
+    @property
+    def _over(self) -> bool:
+        """True if there is nothing left to watch."""
+        return not self._subscription.ids and not self._subscription.open_ended
+
+    def _check_entered(self) -> None:
+        if not self._entered:
+            raise InvalidArgument("watch", "must be entered with `async with` before it is iterated")
+
+    async def _take(self) -> WatchEvent[W] | None:
+        """Take the next event that counts out of the queue. Return None if there is none."""
+        while (event := self._subscription.get_nowait()) is not None:
+            if self._poller.is_stale(event):
+                continue
+            event = await self._hooked(event)
+            repeated = self._discovery is not None and self._discovery.is_repeated_end(event)
+            self._note(event)
+            if not repeated:
+                return event
+        return None
+
+    async def _ready_within(self, seconds: float) -> bool:
+        """Wait until the subscription is ready. Return False if that takes longer than this many seconds."""
+        with anyio.move_on_after(seconds):
+            await self._poller.wait_ready(self._subscription)
+        return self._subscription.ready
 
     async def _hooked(self, event: WatchEvent[W]) -> WatchEvent[W]:
         if self._hook is None:
