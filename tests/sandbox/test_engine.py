@@ -1,13 +1,14 @@
 """The engine: steps, results, pauses, resumes, stops and retries."""
 
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from workflow_async.sandbox import ManualClock, Step, StepResult
-from workflow_async.sandbox.engine import REPAIR_STEP, Engine, FakeWorkflow, SecondResumeEffect, Status
+from workflow_async.sandbox.engine import REPAIR_STEP, Answer, Engine, FakeWorkflow, SecondResumeEffect, Status
 
 TWO_STEPS = (Step("a", 2.0), Step("b", 3.0))
 FAILING_STEPS = (Step("a", 1.0, StepResult.FAILED, handlers=(Step("tell", 1.0),)), Step("never"))
@@ -148,6 +149,56 @@ def test_a_stuck_step_parks_again_after_every_resume(engine: Engine, clock: Manu
         engine.resume(run, delay=1.0)
     assert [name for name, _ in step_statuses(run)] == ["a", REPAIR_STEP, "bad", "rest"]
     assert [run.steps[1].status, run.steps[2].status, run.steps[2].attempts] == [Status.PARKED, Status.WAITING, 1]
+
+
+def stuck(engine: Engine, clock: ManualClock, **plan: Any) -> FakeWorkflow:
+    run = engine.start("d", "e", [Step("bad", 1.0, StepResult.STUCK, **plan), Step("rest")])
+    assert status_history(engine, clock, run)[-1] is Status.PARKED
+    return run
+
+
+def test_an_answered_stuck_step_runs_again_and_succeeds(engine: Engine, clock: ManualClock) -> None:
+    run = stuck(engine, clock)
+    engine.resume(run, delay=1.0, answer=Answer.RETRY)
+    assert status_history(engine, clock, run)[-1] is Status.SUCCEEDED
+    assert run.executed == ["bad", REPAIR_STEP, "bad", "rest"]
+
+
+def test_a_stuck_step_is_held_before_each_attempt_and_fails_in_its_last(engine: Engine, clock: ManualClock) -> None:
+    run = stuck(engine, clock, failing_runs=3, max_attempts=3)
+    engine.resume(run, answer=Answer.RETRY)
+    assert status_history(engine, clock, run)[-1] is Status.PARKED
+    engine.resume(run, answer=Answer.RETRY)
+    assert status_history(engine, clock, run)[-1] is Status.FAILED
+    assert [name for name, _ in step_statuses(run)] == [REPAIR_STEP, REPAIR_STEP, "bad", "rest"]
+    assert (run.steps[2].failures, run.steps[3].status) == (3, Status.WAITING)
+
+
+def test_a_stuck_step_that_is_given_up_fails_the_workflow(engine: Engine, clock: ManualClock) -> None:
+    run = stuck(engine, clock)
+    engine.resume(run, delay=1.0, answer=Answer.NONE)
+    assert status_history(engine, clock, run)[-1] is Status.FAILED
+    assert [status for _, status in step_statuses(run)] == [Status.FAILED, Status.FAILED, Status.WAITING]
+
+
+def test_a_stuck_step_that_is_given_up_runs_its_handlers(engine: Engine, clock: ManualClock) -> None:
+    run = stuck(engine, clock, handlers=(Step("tell"),))
+    engine.resume(run, answer=Answer.NONE)
+    assert status_history(engine, clock, run)[-2:] == [Status.FAILING, Status.FAILED]
+    assert [name for name, _ in step_statuses(run)] == [REPAIR_STEP, "bad", "tell"]
+
+
+def test_an_answer_to_another_held_step_lets_it_go_on(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD), Step("rest")])
+    status_history(engine, clock, run)
+    engine.resume(run, answer=Answer.NONE)
+    assert status_history(engine, clock, run)[-1] is Status.SUCCEEDED
+
+
+def test_a_retried_step_that_fails_in_every_attempt_fails(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("shaky", 2.0, StepResult.RETRIED, failing_runs=2)])
+    assert status_history(engine, clock, run)[-1] is Status.FAILED
+    assert (run.steps[0].failures, run.executed) == (2, ["shaky", "shaky"])
 
 
 def test_a_stuck_step_of_a_stopped_workflow_stays_stopped(engine: Engine, clock: ManualClock) -> None:

@@ -10,6 +10,7 @@ from workflow_async.sandbox.run import (
     FINAL,
     FINAL_STATUS,
     REPAIR_STEP,
+    Answer,
     FakeStep,
     FakeWorkflow,
     SecondResumeEffect,
@@ -21,6 +22,7 @@ from workflow_async.sandbox.run import (
 __all__ = [
     "FINAL",
     "REPAIR_STEP",
+    "Answer",
     "Engine",
     "FakeStep",
     "FakeWorkflow",
@@ -128,14 +130,22 @@ class Engine:
             run.resuming = False
             self._notify(run)
 
-    def resume(self, run: FakeWorkflow, delay: float = 0.0, second_resume: SecondResumeEffect | None = None) -> None:
+    def resume(
+        self,
+        run: FakeWorkflow,
+        delay: float = 0.0,
+        second_resume: SecondResumeEffect | None = None,
+        answer: Answer | None = None,
+    ) -> None:
         """Let a parked workflow go on. A held step counts as done, `delay` seconds from now.
 
-        A second resume before then has the effect `second_resume` on the next step.
+        A repair step needs an `answer`. A second resume before then has the effect `second_resume` on the next step.
         """
         now = self.clock()
         with self.lock:
             current = run.current
+            if not run.resuming:
+                run.answer = answer
             if not delay or current is None or current.status is not Status.PARKED:
                 self._resume(run, now)
             elif run.resuming:
@@ -205,12 +215,16 @@ class Engine:
 
     def _resume(self, run: FakeWorkflow, at: float) -> None:
         current, run.resuming = run.current, False
-        if current is not None and current.step.name == REPAIR_STEP:
+        answer, run.answer = run.answer, None
+        needs_answer = current is not None and current.step.name == REPAIR_STEP
+        if current is not None and needs_answer and answer is None:
             current.attempts += 1
             return
         self._set_status(run, Status.RUNNING, at)
         if current is None:
             self._finish(run, at)
+        elif needs_answer and answer is Answer.NONE:
+            self._give_up(run, current, at)
         elif current.status is Status.PARKED:
             self._end_step(run, current, Status.SUCCEEDED, at)
         elif current.status is Status.WAITING:
@@ -239,7 +253,7 @@ class Engine:
             return
         current.finished = None if status is Status.SKIPPED else at
         run.partial = run.partial or current.step.result is StepResult.PARTIAL
-        if status is Status.FAILED:
+        if current.status is Status.FAILED:
             self._fail(run, current, at)
         elif run.current is None:
             self._finish(run, at)
@@ -251,10 +265,11 @@ class Engine:
         if current.second_resume is SecondResumeEffect.TWICE:
             current.second_resume = None
             return True
-        failed = current.step.result is StepResult.STUCK or (
-            current.step.result is StepResult.RETRIED and not current.failures
-        )
+        step = current.step
+        failed = step.result in {StepResult.STUCK, StepResult.RETRIED} and current.failures < step.failing_runs
         current.failures += failed or current.status is Status.FAILED
+        if failed and current.failures >= step.max_attempts:
+            current.status, failed = Status.FAILED, False
         return failed
 
     def _run_again(self, run: FakeWorkflow, current: FakeStep, at: float) -> None:
@@ -264,6 +279,13 @@ class Engine:
             self._set_status(run, Status.STOPPED if run.status is Status.STOPPED else Status.RUNNING, at)
         if run.status in {Status.RUNNING, Status.FAILING}:
             self._schedule(run, at)
+
+    def _give_up(self, run: FakeWorkflow, repair: FakeStep, at: float) -> None:
+        """Let the step fail that a repair step is about."""
+        repair.status, repair.finished, repair.failures = Status.FAILED, at, 1
+        failed = run.steps[run.steps.index(repair) + 1]
+        failed.status = Status.FAILED
+        self._fail(run, failed, at)
 
     def _fail(self, run: FakeWorkflow, current: FakeStep, at: float) -> None:
         if not current.step.handlers or run.status is Status.FAILING:

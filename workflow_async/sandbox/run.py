@@ -39,9 +39,12 @@ class StepResult(enum.Enum):
     HELD = "held"
     """The step parks the workflow until it is resumed."""
     STUCK = "stuck"
-    """The step fails. A repair step is inserted before it and parks the workflow again after every resume."""
+    """The step fails at first. A repair step is inserted before it and parks the workflow until it is answered.
+
+    A resume without an answer parks the workflow again.
+    """
     RETRIED = "retried"
-    """The step fails in its first run and succeeds in its second, which follows immediately."""
+    """The step fails at first. Its next run follows immediately."""
 
 
 class SecondResumeEffect(enum.Enum):
@@ -61,12 +64,21 @@ FINAL_STATUS = {
     StepResult.SKIPPED: Status.SKIPPED,
     StepResult.FAILED: Status.FAILED,
     StepResult.HELD: Status.PARKED,
-    StepResult.STUCK: Status.FAILED,
+    StepResult.STUCK: Status.SUCCEEDED,
     StepResult.RETRIED: Status.SUCCEEDED,
 }
 """The status of a step at its end, by its result."""
 REPAIR_STEP = "error-resolution"
 """The name of the step that is inserted before a STUCK step."""
+
+
+class Answer(enum.Enum):
+    """The answer to a repair step, as the words that a server understands."""
+
+    RETRY = "RETRY"
+    """The failed step runs again."""
+    NONE = "NONE"
+    """The failed step stays failed."""
 
 
 @frozen
@@ -78,6 +90,12 @@ class Step:
     result: StepResult = StepResult.DONE
     handlers: tuple["Step", ...] = ()
     """Steps that run after this one has failed, while the workflow is FAILING."""
+    error: str = ""
+    """The message of the exception that ends a failing run."""
+    failing_runs: int = 1
+    """The number of runs in which a STUCK or RETRIED step fails, before it succeeds."""
+    max_attempts: int = 2
+    """The number of failed runs after which a STUCK or RETRIED step fails for good."""
 
 
 @define(eq=False)
@@ -130,6 +148,8 @@ class FakeWorkflow:
     partial: bool = False
     resuming: bool = False
     """True while a resume is queued."""
+    answer: Answer | None = None
+    """The answer of the queued resume. None if it has none."""
     executed: list[str] = field(factory=list)
     """The name of each step that started, in order. A step that ran twice is listed twice."""
 

@@ -1,4 +1,4 @@
-"""Opencast as an ASGI application: authentication, then the External API and `/workflow`."""
+"""Opencast as an ASGI application: authentication, then the External API, `/workflow` and `/admin-ng`."""
 
 import re
 
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workflow_async.sandbox.conditions import BrokenRecordError
+from workflow_async.sandbox.opencast.admin_ui import AdminRoutes
 from workflow_async.sandbox.opencast.auth import RefusedError
 from workflow_async.sandbox.opencast.container import (
     error_page,
@@ -43,6 +44,7 @@ def application(state: OpencastState) -> Starlette:
         DefinitionRoutes(state, pages),
         EventRoutes(state, pages),
         InternalRoutes(state),
+        AdminRoutes(state),
     )
     app = Starlette(
         routes=[route for group in groups for route in group.routes()],

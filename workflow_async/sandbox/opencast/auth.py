@@ -31,6 +31,15 @@ _RULES = (
     ("GET", r"/api/workflow-definitions(/[^/]+)?", "ROLE_API_WORKFLOW_DEFINITION_VIEW"),
     ("GET", r"/api/events", "ROLE_API_EVENTS_VIEW"),
 )
+_UI_RULES = (
+    ("GET", r"/admin-ng/event/[^/]+/workflows/[^/]+/errors(/[^/]+)?\.json", "ROLE_UI_EVENTS_DETAILS_WORKFLOWS_VIEW"),
+    (
+        "PUT",
+        r"(?i)/admin-ng/event/[^/]+/workflows/[^/]+/action/(stop|retry|none)",
+        "ROLE_UI_EVENTS_DETAILS_WORKFLOWS_EDIT",
+    ),
+)
+"""The rules of the admin interface. The server ignores case in all rules."""
 
 
 @frozen
@@ -58,6 +67,7 @@ ACCOUNTS = (
     Account("admin", "opencast", frozenset({ADMIN, SUDO, USER_ROLE})),
     Account("viewer", "viewer", frozenset({USER_ROLE, API, VIEW})),
     Account("integration", "integration", frozenset({USER_ROLE, API, *(role for *_, role in _RULES)})),
+    Account("operator", "operator", frozenset({USER_ROLE, API, *(role for *_, role in (*_RULES, *_UI_RULES))})),
     Account("opencast_system_account", "CHANGE_ME", frozenset({ADMIN, SUDO}), digest=True),
 )
 
@@ -72,8 +82,9 @@ class RefusedError(Exception):
 
 def role_for(method: str, path: str) -> str:
     """Return the role that a request needs."""
+    rules = (*_RULES, *_UI_RULES)
     return next(
-        (role for rule_method, pattern, role in _RULES if rule_method == method and re.fullmatch(pattern, path)), ADMIN
+        (role for rule_method, pattern, role in rules if rule_method == method and re.fullmatch(pattern, path)), ADMIN
     )
 
 

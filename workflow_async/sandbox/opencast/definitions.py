@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from workflow_async.sandbox.engine import FakeWorkflow, Status, Step, StepResult
+from workflow_async.sandbox.engine import REPAIR_STEP, FakeWorkflow, Status, Step, StepResult
 
 
 @frozen
@@ -34,6 +34,7 @@ OPERATIONS = {
         "Telling the operators", {"to": "ops@example.org", "subject": "${event_title} <failed> & gone"}
     ),
     "cleanup": Operation("Cleaning up", {"preserve-flavors": "security/*"}),
+    REPAIR_STEP: Operation("Error Resolution Operation"),
 }
 
 
@@ -72,6 +73,7 @@ _PANEL = (
 )
 _PUBLISH_LIVE = {"type": "checkbox", "name": "publishLive", "label": "Publish the live stream", "value": True}
 _PANEL_JSON = json.dumps([{"description": "Live", "fieldset": [_PUBLISH_LIVE]}])
+NO_SPACE = "Encoding failed: ffmpeg exited with code 1 (No space left on device)"
 _NOTIFY_STEPS = (Step("send-email", 3.0), Step("cleanup", 1.0))
 
 BUILT_IN = (
@@ -118,19 +120,19 @@ BUILT_IN = (
     ),
     Definition(
         "fails",
-        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.FAILED), Step("cleanup", 1.0)),
+        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.FAILED, error=NO_SPACE), Step("cleanup", 1.0)),
         "always fails in encoding",
     ),
     Definition(
         "fails-with-handler",
-        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.FAILED, _NOTIFY_STEPS), Step("archive", 1.0)),
+        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.FAILED, _NOTIFY_STEPS, NO_SPACE), Step("archive", 1.0)),
         "Fails and tells the operators",
         handler="partial-error",
     ),
     Definition("partial-error", _NOTIFY_STEPS, "Error handler"),
     Definition(
         "holds",
-        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.STUCK), Step("archive", 1.0)),
+        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.STUCK, error=NO_SPACE), Step("archive", 1.0)),
         "Waits for an operator after a failure",
     ),
     Definition(

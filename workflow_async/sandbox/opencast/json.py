@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, Status, Step, StepResult
+from workflow_async.sandbox.engine import REPAIR_STEP, FakeStep, FakeWorkflow, Status, Step, StepResult
 from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, current_definition_id
 from workflow_async.sandbox.opencast.releases import ReleaseRules
 
@@ -117,10 +117,10 @@ def failure_policy(step: Step, definition: Definition | None) -> Tree:
     """Return the fields about the failure of an operation."""
     strategy = RETRY_STRATEGIES.get(step.result, "none")
     return {
-        "fail_workflow_on_error": True,
+        "fail_workflow_on_error": step.name != REPAIR_STEP,
         "error_handler_workflow": definition.handler if definition and step.handlers else "",
         "retry_strategy": strategy,
-        "max_attempts": 1 if strategy == "none" else 2,
+        "max_attempts": 1 if strategy == "none" else step.max_attempts,
     }
 
 

@@ -185,6 +185,11 @@ class OpencastState:
             self.commit()
             return ids
 
+    def stop(self, run: FakeWorkflow) -> None:
+        """Stop a workflow. An ended workflow is stopped too, except on a release that keeps results."""
+        if not (self.rules.keeps_finished and run.status.final):
+            self.engine.stop(run)
+
     def replace(self, id: int, definition: str, event: str | None = None) -> None:
         """Reuse the id of a workflow for a new one, as a restored database does."""
         with self.engine.lock:

@@ -183,7 +183,7 @@ class WorkflowRoutes:
         if state == "paused":
             self.state.engine.pause(run)
         elif state == "stopped":
-            self._stop(run)
+            self.state.stop(run)
         elif state == "running":
             self._resume(request, run, before)
         else:
@@ -196,10 +196,6 @@ class WorkflowRoutes:
         if before is not Status.PARKED:
             raise mislabelled_error(request, 409, f"Cannot resume from workflow state '{STATES[before]}'")
         self.state.engine.resume(run, DISPATCH_SECONDS, None if harm == "refused" else SecondResumeEffect(harm))
-
-    def _stop(self, run: FakeWorkflow) -> None:
-        if not (self.state.rules.keeps_finished and run.status.final):
-            self.state.engine.stop(run)
 
 
 def _not_found(request: Request) -> Exception:
