@@ -24,6 +24,7 @@ from workflow_async.errors import (
     InvalidArgument,
     ListingNotSupported,
     NotFound,
+    NotHeld,
     StartOutcomeUnknown,
     WaitTimeout,
     WorkflowFailed,
@@ -49,7 +50,14 @@ def test_an_invalid_command_exits_with_2(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [WorkflowFailed(WORKFLOW), WorkflowParked(WORKFLOW), WaitTimeout(7, 1.0, None), AlreadyFinished(WORKFLOW)]
+    "error",
+    [
+        WorkflowFailed(WORKFLOW),
+        WorkflowParked(WORKFLOW),
+        WaitTimeout(7, 1.0, None),
+        AlreadyFinished(WORKFLOW),
+        NotHeld(WORKFLOW),
+    ],
 )
 def test_an_error_about_a_workflow_exits_with_1(error: Exception) -> None:
     assert code_of(error) is Exit.FAILED

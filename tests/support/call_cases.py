@@ -131,6 +131,16 @@ async def the_workflows_of_an_event(context: CallContext) -> None:
     await context.workflows.for_event(context.event)
 
 
+@case("workflows.errors", systems=OPENCAST, reuse=True)
+async def the_errors_of_a_workflow(context: CallContext) -> None:
+    await context.workflows.errors(context.new_ended("fails"), with_details=True)
+
+
+@case("workflows.answer", systems=OPENCAST)
+async def answering_a_hold(context: CallContext) -> None:
+    await context.workflows.answer(context.new_ended("holds"), "retry")
+
+
 @case("workflows.count", reuse=True)
 async def counting(context: CallContext) -> None:
     context.new_running()

@@ -37,7 +37,10 @@ PURE = {
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
     *(f"_records/{name}" for name in ("record", "schema", "tree")),
-    *(f"opencast/{name}" for name in ("count_calls", "jettison", "panel", "panel_fields")),
+    *(
+        f"opencast/{name}"
+        for name in ("count_calls", "incident_calls", "incidents", "jettison", "panel", "panel_fields")
+    ),
     "monitor/events",
     *(f"monitor/_engine/{name}" for name in ("backoff", "bulk", "due_queue", "durations", "fallback", "keys")),
     *(f"monitor/_engine/{name}" for name in ("observation", "operations", "pauses", "scheduler", "spread")),

@@ -33,8 +33,9 @@ PUBLIC = {
         Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked poll_once
     """,
     "workflow_async.opencast": """
-        ClientOptions Definition DefinitionSort Definitions Event EventSort Events Me OpencastClient Operation
-        OperationDefinition OperationState Option OptionType Start State Version Workflow WorkflowFilters Workflows
+        ClientOptions Definition DefinitionSort Definitions Event EventSort Events HoldAnswer Incident Me OpencastClient
+        Operation OperationDefinition OperationState Option OptionType Severity Start State Version Workflow
+        WorkflowFilters Workflows
     """,
     "workflow_async.preservica": """
         ClientOptions Context Contexts FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus
@@ -114,7 +115,7 @@ RECORDS = {
     name: kind
     for name, kind in CLASSES.items()
     if attrs.has(kind)
-    and kind.__module__.endswith((".records", ".panel", "monitor.events", ".settings"))
+    and kind.__module__.endswith((".records", ".panel", ".incidents", "monitor.events", ".settings"))
     and kind is not Clock
 }
 
@@ -224,7 +225,10 @@ def specimen(kind: type[Any], *, complete: bool) -> Any:
             field.alias: value(hints[field.name])
             for field in attrs.fields(kind)
             if field.init
-            and (field.default is attrs.NOTHING or (complete and kind.__module__.endswith((".records", ".panel"))))
+            and (
+                field.default is attrs.NOTHING
+                or (complete and kind.__module__.endswith((".records", ".panel", ".incidents")))
+            )
         }
     )
 

@@ -12,13 +12,14 @@ from workflow_async.errors import (
     AlreadyFinished,
     InvalidArgument,
     JournalError,
+    NotHeld,
     WaitTimeout,
     WorkflowAsyncError,
     WorkflowFailed,
     WorkflowParked,
 )
 
-WORKFLOW_ERRORS = (WorkflowFailed, WorkflowParked, WaitTimeout, AlreadyFinished)
+WORKFLOW_ERRORS = (WorkflowFailed, WorkflowParked, WaitTimeout, AlreadyFinished, NotHeld)
 """Errors about a workflow. All others are about the server or the network."""
 
 

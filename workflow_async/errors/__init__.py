@@ -32,6 +32,7 @@
     ├── StartOutcomeUnknown       a start may or may not have happened
     ├── JournalError              a batch cannot use this file as its journal
     ├── AlreadyFinished           a stop or pause was not sent: it would rewrite the result
+    ├── NotHeld                   an answer was not sent: no operation of the workflow waits for one
     ├── PartialFailure            Preservica accepted a retry or a terminate for only some of the workflows
     ├── WorkflowFailed            a wait with `check=True` ended in a phase other than SUCCEEDED
     ├── WorkflowParked            a wait with `parked="raise"` found a workflow that needs a person
@@ -93,6 +94,7 @@ from workflow_async.errors._transport import (
 from workflow_async.errors._workflow import (
     AlreadyFinished,
     JournalError,
+    NotHeld,
     PartialFailure,
     PreparedStart,
     StartOutcomeUnknown,
@@ -125,6 +127,7 @@ __all__ = [
     "ListingNotSupported",
     "NotAcceptable",
     "NotFound",
+    "NotHeld",
     "NotSent",
     "NotSentInTime",
     "PartialFailure",

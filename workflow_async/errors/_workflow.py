@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from workflow_async.errors._base import CallError, WorkflowAsyncError
+from workflow_async.phase import Phase
 
 
 class PreparedStart(Protocol):
@@ -98,6 +99,23 @@ class AlreadyFinished(WorkflowAsyncError):
         return f"{ended}: stopping or pausing it would rewrite its result, which only force=True does"
 
 
+class NotHeld(WorkflowAsyncError):
+    """No operation of the workflow waits for an answer, so no answer was sent. `workflow` is its record."""
+
+    def __init__(self, workflow: WorkflowSummary) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        step = getattr(self.workflow, "step", None)
+        place = f" in {step}" if step else ""
+        parked = getattr(self.workflow, "phase", None) is Phase.PARKED
+        advice = "resume it" if parked else "only a workflow that is paused in error-resolution can be answered"
+        return (
+            f"workflow {self.workflow.id} is {self.workflow.state_text}{place} and not on hold after an error: {advice}"
+        )
+
+
 class PartialFailure(WorkflowAsyncError):
     """Preservica returned success, but did what was requested to only some of the workflows."""
 
@@ -135,7 +153,9 @@ class WorkflowParked(WorkflowAsyncError):
         self.workflow = workflow
 
     def __str__(self) -> str:
-        return f"workflow {self.workflow.id} is {self.workflow.state_text} and waits for a person"
+        waiting = f"workflow {self.workflow.id} is {self.workflow.state_text} and waits for a person"
+        failure = getattr(self.workflow, "failure", None)
+        return waiting if failure is None else f"{waiting}: it is on hold after a failure in {failure}"
 
 
 class WorkflowReplaced(WorkflowAsyncError):

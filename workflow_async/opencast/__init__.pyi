@@ -2,6 +2,8 @@ from .client import ClientOptions as ClientOptions, OpencastClient as OpencastCl
 from .definitions import Definitions as Definitions
 from .events import Events as Events
 from .filters import DefinitionSort as DefinitionSort, EventSort as EventSort, WorkflowFilters as WorkflowFilters
+from .incident_calls import HoldAnswer as HoldAnswer
+from .incidents import Incident as Incident, Severity as Severity
 from .panel import Option as Option, OptionType as OptionType
 from .records import (
     Definition as Definition,

@@ -1,19 +1,15 @@
 """Changes and deletes single workflows of an Opencast."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
-import anyio
-from attrs import define, evolve, field
+from attrs import define, evolve
 
-from workflow_async._core.call import ParameterValue, Params, Replay, parse_id
-from workflow_async._core.retry import may_have_happened, retryable
+from workflow_async._core.call import ParameterValue, Params, parse_id
 from workflow_async.errors import AlreadyFinished, CallError, Conflict, InvalidArgument, NotFound
-from workflow_async.monitor._engine.pauses import Pause, pause_of
+from workflow_async.monitor._engine.pauses import pause_of
 from workflow_async.opencast import calls
-from workflow_async.opencast.counting import Counting
 from workflow_async.opencast.records import State, Workflow
-from workflow_async.opencast.resuming import ResumeLog, check_delay
+from workflow_async.opencast.resume_service import ResumeRequest, ResumeService
 from workflow_async.settings import check_not_negative
 
 SETTLE_TIMEOUT = 30.0
@@ -25,10 +21,8 @@ DELETE_RETRY_INTERVAL = 2.0
 
 
 @define(eq=False)
-class Control(Counting):
+class Control(ResumeService):
     """Calls that change or delete one workflow."""
-
-    _resumes: ResumeLog = field(factory=ResumeLog, init=False)
 
     async def update(
         self,
@@ -131,9 +125,8 @@ class Control(Counting):
         second resume within 30 s of the first. A call in that time only waits for the effect of the first. That
         includes a call after the first was cancelled.
 
-        A workflow on hold after an error (operation `error-resolution`) pauses again. `resume` cannot choose between a
-        retry and continuing without the failed operation, because the External API has no field for the choice. Only
-        Opencast's own interface has.
+        A workflow on hold after an error (operation `error-resolution`) pauses again, because the External API has no
+        field for the answer. Use `answer`.
 
         Args:
             workflow_id: the workflow.
@@ -231,66 +224,9 @@ class Control(Counting):
         if pause is None:
             workflow = await self._transport.send(calls.change_state(id, "running", include))
         else:
-            workflow = await self._resume_pause(id, pause, workflow, settle, include)
-            self._poller.wake(id)
+            call = calls.change_state(id, "running", include)
+            workflow = await self._resume_pause(ResumeRequest(pause, call), workflow, settle, include)
         return workflow if operations else evolve(workflow, operations=None)
-
-    async def _resume_pause(
-        self, id: int, pause: Pause, workflow: Workflow, settle: float, include: Params
-    ) -> Workflow:
-        """Return the record after a resume of this pause. Send it unless an earlier resume may still take effect."""
-        clock = self._transport.clock
-        while (earlier := self._resumes.find(id, pause, clock.now())) is not None:
-            deadline = clock.now() + settle
-            workflow = await self._wait_until_left(
-                workflow, pause, include, partial(earlier.is_pending, clock.now, deadline)
-            )
-            if earlier.accepted or pause_of(workflow) != pause:
-                return workflow
-        workflow = await self._send_resume(id, pause, include)
-        deadline = clock.now() + settle
-        try:
-            return await self._wait_until_left(workflow, pause, include, lambda: clock.now() < deadline, timeout=settle)
-        except CallError:
-            return workflow  # an error would look as if the resume had failed
-
-    async def _send_resume(self, id: int, pause: Pause, include: Params) -> Workflow:
-        """Send a resume of this pause, and note its outcome."""
-        clock = self._transport.clock
-        resume = self._resumes.add(id, pause, clock.now())
-        self._poller.note_resume(id, pause)
-        try:
-            workflow = await self._transport.send(calls.change_state(id, "running", include))
-            resume.accepted = True
-        except CallError as error:
-            resume.refused = not may_have_happened(error)
-            raise
-        finally:
-            resume.responded_at = clock.now()
-            if not resume.accepted:
-                self._poller.withdraw_resume(id)
-        return workflow
-
-    async def _wait_until_left(
-        self,
-        workflow: Workflow,
-        pause: Pause,
-        include: Params,
-        keep_waiting: Callable[[], bool],
-        timeout: float | None = None,
-    ) -> Workflow:
-        """Return the first record that no longer shows the pause, or the last record. Ignore retryable errors."""
-        checks = 0
-        with anyio.move_on_after(timeout):  # a GET may outlast the timeout
-            while pause_of(workflow) == pause and keep_waiting():
-                await self._transport.clock.sleep(check_delay(checks))
-                checks += 1
-                try:
-                    workflow = await self._transport.send(calls.get_workflow(workflow.id, include))
-                except CallError as error:
-                    if not retryable(error, Replay.SAFE):
-                        raise
-        return workflow
 
 
 def including(*, operations: bool, configuration: bool) -> Params:

@@ -13,6 +13,7 @@ and the id of any other record.
 import enum
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import field, frozen
@@ -87,6 +88,10 @@ STARTED_STATES = frozenset(
     }
 )
 """States of an operation that has run at least once."""
+
+
+ERROR_RESOLUTION = "error-resolution"
+"""The operation that the server inserts before a failed operation whose retry strategy is `hold`."""
 
 
 @frozen(kw_only=True)
@@ -203,6 +208,22 @@ class Workflow(Record, phase.Workflow):
         return next(handled, None) or next(reversed(failed), None)
 
     @property
+    def held_operation(self) -> Operation | None:
+        """The failed operation that holds the workflow until it is answered. See `workflows.answer`.
+
+        None if there is none or operations were not requested.
+        """
+        operations = self.operations or ()
+        if self.state is not State.PAUSED:
+            return None
+        resolutions = (
+            following
+            for operation, following in pairwise(operations)
+            if operation.operation == ERROR_RESOLUTION and operation.state is OperationState.PAUSED
+        )
+        return next(resolutions, None)
+
+    @property
     def error_handler(self) -> str | None:
         """Id of the error handler that has taken over. None if none has or operations were not requested.
 
@@ -214,16 +235,27 @@ class Workflow(Record, phase.Workflow):
 
     @property
     def failure(self) -> str | None:
-        """A description of which operation failed and how. None unless the workflow failed in a known operation."""
+        """A description of which operation failed and how.
+
+        None unless the workflow has failed in a known operation, or is on hold after such a failure.
+        """
+        held = self.held_operation
+        if held is not None:
+            return " ".join(_failure_text(held).split())
         failed = self.failed_operation
         if failed is None or self.state is not State.FAILED:
             return None
-        details = ", ".join(_details(failed))
-        text = f"{failed.operation} ({details})" if details else failed.operation
+        text = _failure_text(failed)
         if self.error_handler is not None:
             origin = f' of "{self.title}"' if self.title.strip() else ""
             text = f"{text}{origin}, then the error handler {self.error_handler} ran"
         return " ".join(text.split())
+
+
+def _failure_text(failed: Operation) -> str:
+    """Return the name of an operation that failed, with the known facts about its last attempt."""
+    details = ", ".join(_details(failed))
+    return f"{failed.operation} ({details})" if details else failed.operation
 
 
 def _details(failed: Operation) -> Iterator[str]:

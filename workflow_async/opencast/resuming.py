@@ -21,6 +21,8 @@ class Resume:
     """A resume that was sent for one pause."""
 
     pause: Pause
+    answer: str = ""
+    """The answer to a hold. "" for a resume without an answer."""
     accepted: bool = False
     refused: bool = False
     responded_at: float | None = None
@@ -37,6 +39,10 @@ class Resume:
         """
         return not self.refused and now() < (deadline if self.accepted else self.expires_at)
 
+    def may_take_effect(self, now: Callable[[], float]) -> bool:
+        """Return True while the resume is in flight or may still take effect."""
+        return not self.refused and now() < self.expires_at
+
     @property
     def expires_at(self) -> float:
         """When the pause may be resumed again. Infinite while the request is in flight."""
@@ -49,10 +55,10 @@ class ResumeLog:
 
     _last: dict[int, Resume] = field(factory=dict, init=False)
 
-    def add(self, workflow_id: int, pause: Pause, now: float) -> Resume:
+    def add(self, workflow_id: int, pause: Pause, now: float, answer: str = "") -> Resume:
         """Note a resume that is about to be sent. Forget resumes that have expired."""
         self._last = {id: last for id, last in self._last.items() if now < last.expires_at}
-        self._last[workflow_id] = Resume(pause)
+        self._last[workflow_id] = Resume(pause, answer)
         return self._last[workflow_id]
 
     def find(self, workflow_id: int, pause: Pause, now: float) -> Resume | None:

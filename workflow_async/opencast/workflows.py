@@ -17,7 +17,8 @@ from workflow_async.errors import CallError, InvalidArgument, ListingNotSupporte
 from workflow_async.monitor.waits import WaitOptions, wait
 from workflow_async.monitor.watch import watching
 from workflow_async.opencast import calls, filters
-from workflow_async.opencast.control import Control, including
+from workflow_async.opencast.control import including
+from workflow_async.opencast.failures import Failures
 from workflow_async.opencast.query import ENDED, WorkflowQuery
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.scans import describe_rows, workflow_listing
@@ -30,7 +31,7 @@ PAGE_SIZE = 100
 
 
 @define(eq=False)
-class Workflows(Control):
+class Workflows(Failures):
     """The workflows of an Opencast, as `client.workflows`."""
 
     def list(

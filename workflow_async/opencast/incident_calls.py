@@ -1,0 +1,98 @@
+"""Builds the requests about the errors of a workflow. Pure.
+
+The External API has neither the errors nor an answer to a hold. The private API of Opencast's admin interface has both,
+from Opencast 6 on. See tests/contract/opencast.md, section 2.6.
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from workflow_async._core.call import Call, Replay, Reply, Signature, path_segment
+from workflow_async._core.status import status_error
+from workflow_async._decode.json import json_rows, json_tree
+from workflow_async._decode.records import list_of, structure
+from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, ResponseMismatch
+from workflow_async.opencast.calls import STARTUP_PAGES
+from workflow_async.opencast.incidents import Incident, incident_converter
+
+T = TypeVar("T")
+
+WORKFLOW = "/admin-ng/event/{}/workflows/{}"
+VIEW_ROLE = "ROLE_UI_EVENTS_DETAILS_WORKFLOWS_VIEW"
+EDIT_ROLE = "ROLE_UI_EVENTS_DETAILS_WORKFLOWS_EDIT"
+
+HoldAnswer = Literal["retry", "fail"]
+"""What is to become of the operation that failed: run it again, or let it stay failed."""
+ACTIONS: dict[str, str] = {"retry": "RETRY", "fail": "NONE"}
+"""The server's word for each answer. Only words in capital letters have an effect. Others hold the workflow again."""
+
+MESSAGES = re.compile(r"Cannot find |Workflow not found: |Workflow [0-9]+ is not associated |Action ")
+"""How messages of this API begin."""
+SIGNATURE = Signature(MESSAGES, STARTUP_PAGES, frozenset({400, 404}), redirects_to_login=True)
+CONVERTER = incident_converter()
+
+
+def list_incidents(event_id: str, workflow_id: int) -> Call[tuple[Incident, ...]]:
+    """Return the call for the incidents of a workflow, without details."""
+    return _get(f"{_path(event_id, workflow_id)}/errors.json", partial(_read_incidents, workflow_id))
+
+
+def get_incident(event_id: str, workflow_id: int, incident_id: int) -> Call[Incident]:
+    """Return the call for one incident with its details."""
+    path = f"{_path(event_id, workflow_id)}/errors/{incident_id}.json"
+    return _get(path, partial(_read_incident, workflow_id, incident_id))
+
+
+def answer_hold(event_id: str, workflow_id: int, answer: HoldAnswer) -> Call[None]:
+    """Return the call that answers a hold."""
+    return Call(
+        "PUT",
+        f"{_path(event_id, workflow_id)}/action/{ACTIONS[answer]}",
+        lambda _: None,
+        replay=Replay.ONCE,
+        refusals={403: partial(_forbidden, EDIT_ROLE)},
+        signature=SIGNATURE,
+    )
+
+
+def checked_answer(answer: HoldAnswer) -> HoldAnswer:
+    """Return the answer. Raise `InvalidArgument` for any other word."""
+    if not isinstance(answer, str) or answer not in ACTIONS:
+        raise InvalidArgument("answer", 'must be "retry" (run the operation again) or "fail" (let it stay failed)')
+    return answer
+
+
+def _path(event_id: str, workflow_id: int) -> str:
+    return WORKFLOW.format(path_segment("event_id", event_id, allowed=";"), workflow_id)
+
+
+def _get(path: str, read: Callable[[Reply], T]) -> Call[T]:
+    return Call("GET", path, read, refusals={403: partial(_forbidden, VIEW_ROLE)}, signature=SIGNATURE)
+
+
+def _forbidden(role: str, reply: Reply) -> CallError:
+    """Return the error for 403. The role is not what is missing if the endpoint itself refused, without a text."""
+    refused = status_error(reply)
+    error = Forbidden(refused.status, refused.body, refused.message)
+    error.role = role if reply.text else ""
+    return error
+
+
+def _read_incidents(workflow_id: int, reply: Reply) -> tuple[Incident, ...]:
+    rows = json_rows(reply.body)
+    if rows is None:
+        raise DecodeError("expected a list @ $")
+    return tuple(structure(CONVERTER, [_with_workflow(workflow_id, row) for row in rows], list_of(Incident)))
+
+
+def _read_incident(workflow_id: int, id: int, reply: Reply) -> Incident:
+    incident = structure(CONVERTER, _with_workflow(workflow_id, json_tree(reply.body)), Incident)
+    if incident.id != id:
+        raise ResponseMismatch(f"incident {id}", f"incident {incident.id}")
+    return incident
+
+
+def _with_workflow(workflow_id: int, tree: Any) -> Any:
+    return {**tree, "workflow_id": workflow_id} if isinstance(tree, dict) else tree
