@@ -53,7 +53,7 @@ class HasOperations(Protocol):
 
     @property
     def failure(self) -> str | None:
-        """Which operation failed and how, in words. None unless the workflow failed in a known operation."""
+        """Which operation failed and how, in words. None unless the workflow has failed or is on hold after that."""
         ...
 
 
@@ -87,10 +87,12 @@ def read_details(workflow: Workflow) -> WorkflowDetails:
 
 
 def failure_text(workflow: Workflow | None) -> str:
-    """Return where a workflow that did not succeed ended, such as `in encode (attempt 1 of 1)`. "" if not known."""
-    if workflow is None or not workflow.phase.final or workflow.phase is Phase.SUCCEEDED:
+    """Return where a workflow has failed or is on hold, such as `in encode (attempt 1 of 1)`. "" if not known."""
+    if workflow is None or workflow.phase is Phase.SUCCEEDED:
         return ""
     failure = workflow.failure if isinstance(workflow, HasOperations) else None
+    if not workflow.phase.final:
+        return f"on hold after a failure in {failure}" if failure else ""
     place = failure or workflow.step
     return f"in {place}" if place else ""
 

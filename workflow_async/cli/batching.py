@@ -26,11 +26,13 @@ from workflow_async.cli.command import CommandContext
 from workflow_async.cli.csvfile import read_starts
 from workflow_async.cli.display import progress
 from workflow_async.cli.exit_codes import Exit, code_of, worst_code
+from workflow_async.cli.failures import ErrorsOption, print_errors
 from workflow_async.cli.reporting import ROWS, Row, count_text, row_of
 from workflow_async.cli.systems import BatchOptions
 from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Tally, WaitResult
 from workflow_async.cli.watching import EveryOption, ParkedOption, WhenParked
 from workflow_async.monitor import PollingFailed, Replaced
+from workflow_async.phase import Workflow
 
 CsvFile = Annotated[
     Path,
@@ -90,6 +92,7 @@ async def run(
     every: EveryOption = 2.0,
     settle: Settle = 30.0,
     again: ResendOption = None,
+    errors: ErrorsOption = False,
 ) -> Exit:
     """Start the workflows in a CSV file, a few at a time, and wait until they end.
 
@@ -107,11 +110,18 @@ async def run(
         settle=settle,
         start_unknown_again=again is Resend.UNKNOWN,
     )
-    return await _run_batch(ctx, read_starts(file, ctx.system), options)
+    find_errors = ctx.system.error_finder() if errors else None
+    code, unsuccessful = await _run_batch(ctx, read_starts(file, ctx.system), options)
+    await print_errors(ctx.output, find_errors, unsuccessful)
+    return code
 
 
-async def _run_batch(ctx: CommandContext, starts: Sequence[Any], options: BatchOptions) -> Exit:
+async def _run_batch(
+    ctx: CommandContext, starts: Sequence[Any], options: BatchOptions
+) -> tuple[Exit, Sequence[Workflow]]:
+    """Run a batch and print a row for each start. Return the exit code, and the workflows that did not succeed."""
     codes: list[Exit] = []
+    unsuccessful: list[Workflow] = []
     rows: list[Row] = []
     system = ctx.system.name
     async with ctx.system.run_all(starts, options) as outcomes:
@@ -119,17 +129,25 @@ async def _run_batch(ctx: CommandContext, starts: Sequence[Any], options: BatchO
         if ctx.output.json:
             async for result in outcomes:
                 codes.append(exit_code(result))
+                unsuccessful += unsuccessful_workflow(result)
                 ctx.output.record(result_row(result, outcomes))
-            return worst_code(codes)
+            return worst_code(codes), unsuccessful
         async with progress(ctx.output.err, [tally]):
             async for result in outcomes:
                 codes.append(exit_code(result))
+                unsuccessful += unsuccessful_workflow(result)
                 rows.append(result_row(result, outcomes))
                 tally.add_result(WaitResult(len(rows), rows[-1].outcome))
     rows.sort(key=lambda row: row.outcome != "unknown")
     ctx.output.message(f"{system}: {count_text(outcomes.items.values())}")
     ctx.output.rows(ROWS, rows)
-    return worst_code(codes)
+    return worst_code(codes), unsuccessful
+
+
+def unsuccessful_workflow(result: Result[Workflow]) -> Sequence[Workflow]:
+    """Return the workflow of a result if it was watched and did not succeed. Empty otherwise."""
+    workflow = result.workflow if isinstance(result, Completed) and not result.succeeded else None
+    return () if workflow is None else (workflow,)
 
 
 def exit_code(result: Result[Any]) -> Exit:

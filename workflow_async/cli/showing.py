@@ -10,6 +10,7 @@ from workflow_async._records.tree import Tree
 from workflow_async.batch.workflow_details import failure_text
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit
+from workflow_async.cli.failures import ErrorsOption, print_errors
 from workflow_async.cli.output import Output
 from workflow_async.cli.records import tree
 from workflow_async.cli.tables import BAR_OFFSET, BARS
@@ -23,14 +24,16 @@ MAX_BAR = 80
 NOT_IN_FACTS = frozenset({"id", "state", "operations"})
 
 
-async def show(ctx: CommandContext, id: Id) -> Exit:
+async def show(ctx: CommandContext, id: Id, *, errors: ErrorsOption = False) -> Exit:
     """Show one workflow, with its operations on a timeline."""
+    find_errors = ctx.system.error_finder() if errors else None
     with ctx.output.spinner("loading"):
         workflow = await ctx.system.get(id)
     if ctx.output.json:
         ctx.output.record(workflow)
     else:
         _print_workflow(ctx.output, workflow, ctx.system.spans(workflow), datetime.now(UTC))
+    await print_errors(ctx.output, find_errors, [workflow])
     return Exit.DONE
 
 

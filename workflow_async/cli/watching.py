@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from attrs import evolve, frozen
@@ -12,7 +12,9 @@ from workflow_async import Poll
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.display import progress
 from workflow_async.cli.exit_codes import Exit, worst_code
+from workflow_async.cli.failures import ErrorsOption, print_errors
 from workflow_async.cli.id_args import OptionalIds, unique_ids
+from workflow_async.cli.systems.system import ErrorFinder
 from workflow_async.cli.tables import result_columns
 from workflow_async.cli.tally import Tally
 from workflow_async.cli.watcher import ConsoleWatcher
@@ -45,6 +47,8 @@ class WaitSettings:
     timeout: float | None
     parked: WhenParked
     every: float
+    find_errors: ErrorFinder[Any] | None = None
+    """Gets the errors of the workflows that did not succeed. None if they are not wanted."""
 
 
 async def watch(
@@ -54,6 +58,8 @@ async def watch(
     timeout: TimeoutOption = None,
     parked: ParkedOption = WhenParked.WAIT,
     every: EveryOption = 2.0,
+    *,
+    errors: ErrorsOption = False,
 ) -> Exit:
     """Wait until workflows end, and show their progress. Select them by ids or by a filter.
 
@@ -63,7 +69,8 @@ async def watch(
     if bool(ids) == bool(filter):
         raise typer.BadParameter("give either ids or a --filter")
     criteria = dict(parse_filter(word) for word in filter or ())
-    return await run_watch(ctx, unique_ids(ids or ()), WaitSettings(timeout, parked, every), criteria)
+    find_errors = ctx.system.error_finder() if errors else None
+    return await run_watch(ctx, unique_ids(ids or ()), WaitSettings(timeout, parked, every, find_errors), criteria)
 
 
 async def run_watch(
@@ -79,6 +86,8 @@ async def run_watch(
         async with progress(ctx.output.err, [tally]):
             await watcher.watch(ids, filter)
         ctx.output.rows(result_columns(ctx.system.spans, datetime.now(UTC)), tally.results.values())
+    unsuccessful = [each.workflow for each in tally.results.values() if each.code is not Exit.DONE and each.workflow]
+    await print_errors(ctx.output, settings.find_errors, unsuccessful)
     return worst_code(result.code for result in tally.results.values())
 
 

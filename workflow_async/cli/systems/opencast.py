@@ -11,12 +11,19 @@ from workflow_async._listing.scan import Consistency
 from workflow_async.batch import Run
 from workflow_async.cli.exit_codes import Exit, UsageError, code_of, print_error, worst_code
 from workflow_async.cli.output import Column, Output
-from workflow_async.cli.systems.system import BatchOptions, PageTable, StartedWorkflow, used_filters
+from workflow_async.cli.systems.system import (
+    BatchOptions,
+    ErrorFinder,
+    ErrorTable,
+    PageTable,
+    StartedWorkflow,
+    used_filters,
+)
 from workflow_async.cli.target import Target, ask, password_of
-from workflow_async.cli.timeline import Span
+from workflow_async.cli.timeline import Span, format_instant
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.monitor import Watch
-from workflow_async.opencast import Definition, Operation, Start, Workflow
+from workflow_async.opencast import Definition, Incident, Operation, Start, Workflow
 from workflow_async.opencast.credential_sources import VARIABLES, from_variable
 
 FILTERS = {
@@ -39,6 +46,13 @@ DEFINITIONS: Sequence["Column[Definition]"] = (
     Column("ID", lambda definition: definition.id),
     Column("TITLE", lambda definition: definition.title),
     Column("TAGS", lambda definition: ", ".join(definition.tags)),
+)
+ERRORS: Sequence["Column[Incident]"] = (
+    Column("WORKFLOW", lambda error: str(error.workflow_id), 9),
+    Column("TIME", lambda error: format_instant(error.timestamp), 20),
+    Column("SEVERITY", lambda error: error.severity_text, 9),
+    Column("HOST", lambda error: error.host, 30),
+    Column("ERROR", lambda error: error.message),
 )
 
 
@@ -91,6 +105,18 @@ class OpencastSystem:
     async def get(self, workflow_id: str) -> Workflow:
         """Get a workflow with its operations and its configuration."""
         return await self.client.workflows.get(workflow_id, with_operations=True, with_configuration=True)
+
+    def error_finder(self) -> ErrorFinder[Workflow]:
+        """Return the function that gets the errors of workflows."""
+        return self._errors
+
+    async def _errors(self, workflows: Sequence[Workflow]) -> ErrorTable[Incident]:
+        found = [
+            error
+            for workflow in workflows
+            for error in await self.client.workflows.errors(workflow.id, event_id=workflow.event_id, with_details=True)
+        ]
+        return ErrorTable(ERRORS, found)
 
     def spans(self, workflow: Workflow) -> Sequence[Span]:
         """Return a span for each operation."""

@@ -10,7 +10,7 @@ from workflow_async._listing.scan import Consistency
 from workflow_async.batch import Run
 from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.output import Column, Output
-from workflow_async.cli.systems.system import BatchOptions, PageTable, StartedWorkflow, used_filters
+from workflow_async.cli.systems.system import BatchOptions, ErrorFinder, PageTable, StartedWorkflow, used_filters
 from workflow_async.cli.target import Target, ask, password_of
 from workflow_async.cli.timeline import Span, format_instant
 from workflow_async.errors import InvalidArgument
@@ -80,6 +80,10 @@ class PreservicaSystem:
     async def get(self, workflow_id: str) -> Workflow:
         """Get a workflow."""
         return await self.client.workflows.get(workflow_id)
+
+    def error_finder(self) -> ErrorFinder[Workflow]:
+        """Raise `UsageError`, because the record of a workflow holds all that Preservica says about its errors."""
+        raise UsageError("--errors is an option for Opencast: the record holds the errors that Preservica reports")
 
     def spans(self, workflow: Workflow) -> Sequence[Span]:
         """Return one span for the workflow. A record has no times of its steps."""

@@ -1,6 +1,6 @@
 """Defines what the commands ask of a system."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
@@ -28,6 +28,17 @@ class PageTable(Generic[T]):
 
     columns: Sequence[Column[T]]
     pages: AsyncIterator[Page[T]]
+
+
+@frozen
+class ErrorTable(Generic[T]):
+    """The errors of workflows, and the columns that show them."""
+
+    columns: Sequence[Column[T]]
+    errors: Sequence[T]
+
+
+ErrorFinder: TypeAlias = Callable[[Sequence[W]], Awaitable[ErrorTable[Any]]]
 
 
 @frozen
@@ -99,6 +110,10 @@ class System(Protocol[W, S]):
 
     async def get(self, workflow_id: str) -> W:
         """Get a workflow with all that the server tells about it."""
+        ...
+
+    def error_finder(self) -> ErrorFinder[W]:
+        """Return the function that gets the errors of workflows. Raise `UsageError` if the system has none."""
         ...
 
     def spans(self, workflow: W) -> Sequence[Span]:
