@@ -36,7 +36,7 @@ PURE = {
     *(f"_decode/{name}" for name in ("compiled", "json", "records", "reference", "values", "xml", "xml_rows")),
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
-    *(f"_records/{name}" for name in ("record", "schema", "tree")),
+    *(f"_records/{name}" for name in ("record", "schema", "spans", "tree")),
     *(
         f"opencast/{name}"
         for name in ("count_calls", "incident_calls", "incidents", "jettison", "panel", "panel_fields")

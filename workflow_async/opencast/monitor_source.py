@@ -12,7 +12,7 @@ from workflow_async._listing.listing import Listing
 from workflow_async.monitor.system_source import SystemSource
 from workflow_async.opencast import calls
 from workflow_async.opencast.query import ENDED, WorkflowQuery
-from workflow_async.opencast.records import Operation, State, Workflow
+from workflow_async.opencast.records import State, Workflow
 
 ACTIVE = WorkflowQuery.of(state_not=ENDED).on_the_wire()
 PAGE_SIZE = 200
@@ -93,21 +93,13 @@ class OpencastSource(SystemSource):
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
         """Yield the duration from the first operation to the last, and the duration of each operation that ran."""
-        finished = [operation for operation in workflow.operations or () if _seconds(operation) is not None]
-        for operation in finished:
-            yield f"{workflow.definition_id}/{operation.operation}", _seconds(operation) or 0.0
-        starts = [operation.start for operation in finished if operation.start is not None]
-        ends = [operation.completion for operation in finished if operation.completion is not None]
-        if starts:
-            yield workflow.definition_id, (max(ends) - min(starts)).total_seconds()
+        for operation in workflow.operations or ():
+            if operation.duration is not None:
+                yield f"{workflow.definition_id}/{operation.operation}", operation.duration
+        if workflow.duration is not None:
+            yield workflow.definition_id, workflow.duration
 
 
 def _fits_filter(event: str) -> bool:
     """Return True if an event's id fits into a filter. Every id that Opencast makes does."""
     return event.isascii() and event.isprintable() and "," not in event and 0 < len(event) <= MAX_EVENT_ID
-
-
-def _seconds(operation: Operation) -> float | None:
-    if operation.start is None or operation.completion is None:
-        return None
-    return (operation.completion - operation.start).total_seconds()

@@ -20,6 +20,7 @@ from attrs import field, frozen
 
 from workflow_async import phase
 from workflow_async._records.record import Record
+from workflow_async._records.spans import seconds_between
 from workflow_async.phase import Phase
 
 if TYPE_CHECKING:
@@ -129,6 +130,23 @@ class Operation(Record):
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
     @property
+    def duration(self) -> float | None:
+        """Seconds from `start` to `completion`, without the time in the queue. None if they are not known.
+
+        Also None if `start` is later than `completion`, as while a retry runs. After a retry it is the duration of the
+        last attempt.
+        """
+        return seconds_between(self.start, self.completion)
+
+    @property
+    def queued(self) -> float | None:
+        """Seconds in the queue before the start: `time_in_queue` in seconds. None until known.
+
+        Newer servers write a `time_in_queue` of 0 if it is not known. See tests/contract/opencast.md, section 4.3.
+        """
+        return self.time_in_queue / 1000 if self.time_in_queue else None
+
+    @property
     def has_run(self) -> bool:
         """True if the operation has run. A skipped operation has never run, although servers give it a start."""
         started = self.start is not None and self.state is not OperationState.SKIPPED
@@ -169,6 +187,29 @@ class Workflow(Record, phase.Workflow):
     def phase(self) -> Phase:
         """The state in the terms that both systems share."""
         return self.state.phase
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the first start of an operation to the last completion.
+
+        None unless the workflow has ended and the operations show both. A retry overwrites the start of its operation.
+        """
+        if not self.phase.final:
+            return None
+        ran = [operation for operation in self.operations or () if operation.has_run]
+        starts = [operation.start for operation in ran if operation.start is not None]
+        completions = [operation.completion for operation in ran if operation.completion is not None]
+        return seconds_between(min(starts, default=None), max(completions, default=None))
+
+    @property
+    def queued(self) -> float | None:
+        """Seconds that the operations were in the queue, together. None if no operation shows it.
+
+        An operation that has not ended does not count, because servers write its time in the queue at its end. `phase`
+        says whether the workflow itself still waits to be started.
+        """
+        known = [operation.queued for operation in self.operations or () if operation.queued is not None]
+        return sum(known) if known else None
 
     @property
     def current(self) -> Operation | None:

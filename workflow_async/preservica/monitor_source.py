@@ -74,5 +74,5 @@ class PreservicaSource(SystemSource):
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
         """Yield the duration of the workflow. Records do not show how long its steps took."""
-        if workflow.started is not None and workflow.finished is not None:
-            yield self.duration_key(workflow), (workflow.finished - workflow.started).total_seconds()
+        if workflow.duration is not None:
+            yield self.duration_key(workflow), workflow.duration

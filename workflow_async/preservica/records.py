@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from workflow_async import phase
 from workflow_async._records.record import Record
+from workflow_async._records.spans import seconds_between
 from workflow_async.phase import Phase
 
 
@@ -101,6 +102,14 @@ class Workflow(Record, phase.Workflow):
         return self.state.phase
 
     @property
+    def duration(self) -> float | None:
+        """Seconds from `started` to `finished`. None if they are not known.
+
+        Records of Preservica do not say how long a workflow waited, so there is no `queued` as in Opencast.
+        """
+        return seconds_between(self.started, self.finished)
+
+    @property
     def step(self) -> str | None:
         """The step that the workflow is in, or failed or was stopped in. None if it succeeded or none is known."""
         return None if self.phase in {Phase.SUCCEEDED, Phase.PARTIAL} else self.current_step
@@ -167,6 +176,11 @@ class Monitor(Record):
     errors: int | None = None
     can_retry: bool | None = None
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from `started` to `completed`. None if they are not known."""
+        return seconds_between(self.started, self.completed)
 
 
 @frozen(kw_only=True)
