@@ -196,6 +196,13 @@ async def a_listing_of_several_pages(context: CallContext) -> None:
     await collect(context.workflows.list(page_size=2, limit=5))
 
 
+@case("workflows.list", systems=LISTING_SYSTEMS)
+async def a_listing_that_is_resumed(context: CallContext) -> None:
+    listing = context.workflows.list(page_size=2)
+    await listing.first()
+    await collect(context.workflows.list(page_size=2, limit=5, resume=listing.resume_point))
+
+
 @case("Listing.pages", "Pages.__aiter__", "Pages.__anext__", systems=LISTING_SYSTEMS)
 async def page_by_page(context: CallContext) -> None:
     await collect(context.workflows.list(page_size=2, limit=5).pages())

@@ -81,6 +81,8 @@ async def opencast_lists(oc: OpencastClient) -> None:
         assert_type(page.items, tuple[opencast.Workflow, ...])
         assert_type(page.total, int | None)
     assert_type(await listing.first(), opencast.Workflow | None)
+    assert_type(listing.resume_point, str | None)
+    assert_type(oc.workflows.list(state="running", resume=listing.resume_point), Listing[opencast.Workflow])
     assert_type([workflow.id async for workflow in listing], list[int])
     month = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
     oc.workflows.list(state=[opencast.State.RUNNING, "paused"], event_created=month, with_operations=True)

@@ -34,7 +34,7 @@ PURE = {
     *(f"errors/{name}" for name in ("__init__", "_base", "_content", "_status", "_transport", "_workflow")),
     *(f"_core/{name}" for name in ("auth", "call", "excerpts", "origin", "provenance", "retry", "status")),
     *(f"_decode/{name}" for name in ("compiled", "json", "records", "reference", "values", "xml", "xml_rows")),
-    *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),
+    *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "resume", "scan")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
     *(f"_records/{name}" for name in ("record", "schema", "spans", "tree")),
     *(

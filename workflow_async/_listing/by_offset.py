@@ -108,11 +108,14 @@ class OffsetScan(Generic[T]):
     rows_call: RowsCall[T]
     state: ScanState[T]
     page_window: PageWindow
-    offset: int = 0
+    offset: int = field(init=False)
     done: bool = field(default=False, init=False)
     _total: int | None = field(default=None, init=False)
     _empty_pages: int = field(default=0, init=False)
     _in_flight: deque[RowRange] = field(factory=deque, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.offset = self.state.place.resumed_at.offset
 
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """Return the calls for the following pages, within the limit.
@@ -137,7 +140,7 @@ class OffsetScan(Generic[T]):
             self._in_flight.clear()
             return None
         self.offset, self._total = requested.offset + count, page.total
-        new = self.state.accept(page.items)
+        new = self.state.accept(page.items, requested.offset)
         self._empty_pages = 0 if count else self._empty_pages + 1
         is_last = is_last_page(self.offset, requested=requested.rows, count=count, total=page.total)
         self.done = self.state.limit_reached or is_last or self._empty_pages >= MAX_EMPTY_PAGES
@@ -156,7 +159,8 @@ def is_last_page(end: int, *, requested: int, count: int, total: int | None) -> 
 class OverlapScan(Generic[T]):
     """A scan in which each page begins within the one before.
 
-    If a page does not, rows have moved, and the scan steps back.
+    If a page does not, rows have moved, and the scan steps back. A resumed scan knows only the last rows before its
+    point. If they have moved too far to be found, it starts again from the first row.
     """
 
     rows_call: RowsCall[T]
@@ -167,13 +171,20 @@ class OverlapScan(Generic[T]):
     done: bool = field(default=False, init=False)
     _position: RowRange = field(init=False)
     _total: int | None = field(default=None, init=False)
-    _longest: int = field(default=0, init=False)
+    _first_known: int = field(init=False)  # the offset of the first row that is known from an earlier pass
+    _allowance: int = field(init=False)  # rows that are known from an earlier pass fill pages too
+    _longest: int = field(init=False)
     """Rows of the longest page so far, which the server is known to return."""
     _empty_pages: int = field(default=0, init=False)
     _in_flight: deque[RowRange] = field(factory=deque, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._position = RowRange(0, self.page_window.page_size)
+        start, page_size = self.state.place.resumed_at, self.page_window.page_size
+        overlap = min(self.overlap, start.offset, page_size - 1)
+        self._position = RowRange(start.offset - overlap, page_size, overlap)
+        self._first_known, self._longest = max(0, start.offset - len(start.keys)), start.longest
+        self._allowance = PROGRESS_ALLOWANCE + len(start.keys)
+        self.state.seen.update(start.keys)
 
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """Return the calls for the following overlapping pages, within the limit.
@@ -205,11 +216,11 @@ class OverlapScan(Generic[T]):
             self._step_back(requested)
             return None
         self._longest = max(self._longest, count)
-        new = self.state.accept(page.items)
+        new = self.state.accept(page.items, requested.offset)
         self._empty_pages = 0 if new else self._empty_pages
         self.done = self.state.limit_reached or self._ends(requested, page)
         if not self.done:
-            self.state.check_progress(PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE)
+            self.state.check_progress(self._allowance, PROGRESS_PER_PAGE)
             overlap = max(1, min(self.overlap, count - 1))
             self._position = RowRange(max(0, requested.offset + count - overlap), self.page_window.page_size, overlap)
             self.page_window.record_page(requested, count)
@@ -218,10 +229,11 @@ class OverlapScan(Generic[T]):
     def _step_back(self, requested: RowRange) -> None:
         self._in_flight.clear()
         self.state.steps_back += 1
-        self.state.check_progress(PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE)
+        self.state.check_progress(self._allowance, PROGRESS_PER_PAGE)
         self.page_window.shrink()
         page_size = self.page_window.page_size
         offset = max(0, requested.offset - max(1, page_size - self.overlap))
+        offset = offset if offset >= self._first_known else 0  # too far for the known rows
         self._position = RowRange(offset, page_size, max(1, min(self.overlap, page_size - 1)))
 
     def _ends(self, requested: RowRange, page: Page[T]) -> bool:

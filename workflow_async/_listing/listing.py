@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import Generic, Self, TypeVar
 
 import attrs
 
 from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow, checked_on_unreadable
 from workflow_async._listing.prefetch import Prefetcher, Send
+from workflow_async._listing.resume import BEGINNING, ListingIdentity, Place, ResumePoint
 from workflow_async._listing.scan import Consistency, LinkScan, Scan, ScanState
+from workflow_async.errors import CallError
 
 T = TypeVar("T")
 
@@ -43,15 +46,23 @@ class Pages(Generic[T]):
     garbage collected. `aclose()` cancels them immediately and waits until they have ended.
     """
 
-    __slots__ = ("_failure", "_lock", "_planned", "_prefetcher", "_scan", "_state")
+    __slots__ = ("_failure", "_lock", "_planned", "_prefetcher", "_resume_point", "_scan", "_state")
 
-    def __init__(self, send: Send, scan: Scan[T], state: ScanState[T]) -> None:
+    def __init__(
+        self, send: Send, scan: Scan[T], state: ScanState[T], resume_point: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._prefetcher = Prefetcher[Page[T]](send)
         self._scan: Scan[T] | None = scan
         self._state = state
         self._planned = False
         self._failure: Exception | None = None
+        self._resume_point = resume_point
         self._lock = asyncio.Lock()
+
+    @property
+    def place(self) -> Place[T]:
+        """How far the pass is."""
+        return self._state.place
 
     def __aiter__(self) -> Self:
         return self
@@ -67,7 +78,11 @@ class Pages(Generic[T]):
         async with self._lock:
             if self._failure is not None:
                 raise self._failure.with_traceback(None)
-            page = await self._next()
+            try:
+                page = await self._next()
+            except CallError as error:
+                error.resume_point = self._resume_point()
+                raise
         if page is None:
             raise StopAsyncIteration
         return page
@@ -147,7 +162,7 @@ class Items(Generic[T]):
             while True:
                 for item in self._items:  # another task may have received a page
                     return item
-                self._items = iter((await anext(self._pages)).items)
+                self._items = self._pages.place.unyielded = iter((await anext(self._pages)).items)
 
     async def aclose(self) -> None:
         """End the pass and cancel its requests. Wait for a step that another task has begun."""
@@ -170,7 +185,10 @@ class Listing(Generic[T]):
     `items = aiter(listing)`, and `async with asyncio.timeout(15): item = await anext(items)`.
     """
 
-    __slots__ = ("_consistency", "_key", "_lag", "_limit", "_predicate", "_send", "_start", "_state", "_unreadable")
+    __slots__ = (
+        *("_consistency", "_identity", "_key", "_lag", "_limit", "_predicate", "_resume"),
+        *("_send", "_start", "_state", "_unreadable"),
+    )
 
     def __init__(
         self,
@@ -183,6 +201,8 @@ class Listing(Generic[T]):
         consistency: Consistency = "fast",
         lag: float = 0.0,
         unreadable: OnUnreadable = "raise",
+        identity: ListingIdentity | None = None,
+        resume: ResumePoint = BEGINNING,
     ) -> None:
         self._send = send
         self._start = start
@@ -192,6 +212,8 @@ class Listing(Generic[T]):
         self._consistency: Consistency = consistency
         self._lag = lag
         self._unreadable: OnUnreadable = checked_on_unreadable(unreadable)
+        self._identity = identity
+        self._resume = resume
         self._state = self._new_state()
 
     @property
@@ -209,11 +231,19 @@ class Listing(Generic[T]):
             tuple(state.unreadable),
         )
 
+    @property
+    def resume_point(self) -> str | None:
+        """The place after the last row that the latest pass has yielded, for `resume` of the same `list` call.
+
+        A short text without credentials, for another process. None for a list that cannot be resumed.
+        """
+        return self._point(self._state)
+
     def pages(self) -> Pages[T]:
         """Return the pages of a new pass. See `Pages` for what they raise."""
         state = self._state = self._new_state()
         scan = LinkScan(self._start, state) if isinstance(self._start, Call) else self._start(state)
-        return Pages(self._send, scan, state)
+        return Pages(self._send, scan, state, partial(self._point, state))
 
     def __aiter__(self) -> Items[T]:
         return Items(self.pages())
@@ -223,5 +253,8 @@ class Listing(Generic[T]):
         async with aclosing(aiter(self)) as items:
             return await anext(items, None)
 
+    def _point(self, state: ScanState[T]) -> str | None:
+        return None if self._identity is None else self._identity.point_text(state.place, self._key)
+
     def _new_state(self) -> ScanState[T]:
-        return ScanState(self._key, self._limit, self._predicate, self._unreadable)
+        return ScanState(self._key, self._limit, self._predicate, self._unreadable, Place(self._resume))

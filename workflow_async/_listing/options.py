@@ -46,7 +46,6 @@ class ScanFactory(Generic[T]):
     period: Window
     bounded: bool
     """True if rows outside the period are not wanted."""
-    offset: int = 0
 
     def bind(self, options: ListOptions) -> Callable[[ScanState[T]], Scan[T]]:
         """Return a function that starts a pass with these options."""
@@ -58,4 +57,4 @@ class ScanFactory(Generic[T]):
         rows_call, page_window = partial(self.window_call, None), PageWindow(options.page_size, options.ahead)
         if options.exact:
             return OverlapScan(rows_call, state, page_window)
-        return OffsetScan(rows_call, state, page_window, self.offset)
+        return OffsetScan(rows_call, state, page_window)

@@ -10,6 +10,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from attrs import define, evolve, field
 
 from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow
+from workflow_async._listing.resume import Place
 from workflow_async.errors import BODY_CUT, DecodeError, ListingInconsistent
 
 T = TypeVar("T")
@@ -52,6 +53,8 @@ class ScanState(Generic[T]):
     predicate: Callable[[T], bool] | None = None
     """Selects the rows to return if the server does not."""
     on_unreadable: OnUnreadable = "raise"
+    place: Place[T] = field(factory=lambda: Place())  # noqa: PLW0108 - pyright infers `Place[T]` from a call only
+    """How far the pass is, if its pages have offsets."""
     seen: set[Hashable] = field(factory=set, init=False)
     requests: int = field(default=0, init=False)
     pages: int = field(default=0, init=False)
@@ -79,9 +82,10 @@ class ScanState(Generic[T]):
         """Return True if the row has been seen before."""
         return self.key(item) in self.seen
 
-    def accept(self, items: Sequence[T]) -> tuple[T, ...]:
-        """Return the rows of a page that are new and selected, within the limit."""
-        new = self._new_rows(items)
+    def accept(self, items: Sequence[T], offset: int | None = None) -> tuple[T, ...]:
+        """Return the rows of a page that are new and selected, within the limit. `offset` is that of its first row."""
+        keys = [self.key(item) for item in items]
+        new = self._new_rows(items, keys)
         self.pages += 1
         self.duplicates += len(items) - len(new)
         self.useful_pages += bool(new)
@@ -91,6 +95,10 @@ class ScanState(Generic[T]):
         if self.limit is not None:
             accepted = accepted[: self.limit - self.rows]
         self.rows += len(accepted)
+        if offset is not None:
+            # rows after the limit have not been yielded
+            used = keys.index(self.key(accepted[-1])) + 1 if accepted and self.limit_reached else len(keys)
+            self.place.enter(offset, keys, used)
         return tuple(accepted)
 
     def _readable(self, rows: Sequence[T]) -> Sequence[T]:
@@ -100,8 +108,7 @@ class ScanState(Generic[T]):
         self.unreadable += [evolve(row, page=self.pages) for row in rows if isinstance(row, UnreadableRow)]
         return [item for item in rows if not isinstance(item, UnreadableRow)]
 
-    def _new_rows(self, items: Sequence[T]) -> Sequence[T]:
-        keys = [self.key(item) for item in items]
+    def _new_rows(self, items: Sequence[T], keys: Sequence[Hashable]) -> Sequence[T]:
         if self.seen.isdisjoint(keys) and len(set(keys)) == len(keys):
             self.seen.update(keys)
             return items

@@ -71,6 +71,8 @@ class CallError(WorkflowAsyncError):
     """Seconds that the server asked to wait. None if it did not ask."""
     part: str = ""
     """The rows of a listing that the call was for, and what to do, such as `rows 300 to 399`."""
+    resume_point: str | None = None
+    """For an error of a listing that can be resumed, its `resume_point` after the last row that was yielded."""
     at_login: bool = False
     """True if the login before the call failed. The call itself was not sent, or was refused with 401."""
 

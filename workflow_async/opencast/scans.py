@@ -13,6 +13,7 @@ from workflow_async._listing.by_time import Window
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions, ScanFactory
 from workflow_async._listing.prefetch import Send
+from workflow_async._listing.resume import ListingIdentity
 from workflow_async._listing.scan import Consistency
 from workflow_async._listing.unreadable import read_around
 from workflow_async.errors import InvalidArgument
@@ -41,6 +42,7 @@ NOT_SENT: Mapping[Consistency, tuple[str, ...]] = {
 
 def workflow_listing(
     send: Send,
+    server_key: str,
     options: ListOptions,
     query: WorkflowQuery,
     *,
@@ -50,6 +52,7 @@ def workflow_listing(
     offset: int,
     unreadable: OnUnreadable = "raise",
     literal: bool = False,
+    resume: str | None = None,
 ) -> Listing[Workflow]:
     """Return the listing.
 
@@ -59,12 +62,18 @@ def workflow_listing(
     check_optional_int("limit", limit, least=1)
     check_int("offset", offset, least=0)
     _check_exact(options, sort, offset)
+    order = filters.workflow_sort(sort) if sort is not None else ""
+    identity = ListingIdentity(
+        system="opencast",
+        server=server_key,
+        consistency=options.consistency,
+        terms=(*query.on_the_wire().split(","), f"sort={order}", f"literal={literal}"),
+    )
     filter = query.on_the_wire(without=NOT_SENT[options.consistency])
     scans = ScanFactory(
-        window_call=partial(_page_call, filter, filters.workflow_sort(sort) if sort is not None else "", include),
+        window_call=partial(_page_call, filter, order, include),
         period=_window(query.created or ALL_TIME),
         bounded=query.created is not None,
-        offset=offset,
     )
     # rows that move between the parts of a page may be missed, which only `fast` allows
     reads_around = unreadable == "skip" and not options.exact
@@ -83,6 +92,8 @@ def workflow_listing(
         consistency=options.consistency,
         lag=INDEX_LAG,
         unreadable=unreadable,
+        identity=identity,
+        resume=identity.start(resume, offset),
     )
 
 

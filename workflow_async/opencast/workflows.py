@@ -47,6 +47,7 @@ class Workflows(Failures):
         with_operations: bool = False,
         with_configuration: bool = False,
         unreadable: OnUnreadable = "raise",
+        resume: str | None = None,
         **filter: Unpack[filters.WorkflowFilters],
     ) -> Listing[Workflow]:
         """List workflows, page by page. Opencast 6 to 11 only.
@@ -91,11 +92,13 @@ class Workflows(Failures):
                 both cases. Opencast itself cannot return some rows. One workflow without a creator turns each page that
                 contains it into a 500, which raises `ServerError` immediately. With "skip" and `fast`, such a page is
                 read in parts, with up to 100 requests, and each row that the server cannot return is skipped.
+            resume: the `resume_point` of an earlier listing with the same filters, sort and consistency. The listing
+                continues after the last row that was yielded. `limit` counts from there. Not for `partitioned`.
             **filter: see `WorkflowFilters`.
 
         Raises:
             InvalidArgument: immediately, if a filter does not fit into the server's grammar, for `offset` with
-                `anchored`, and for `offset` or `sort` with `partitioned`.
+                `anchored`, for `offset` or `sort` with `partitioned`, and if `resume` is a point of another listing.
             ServerError: while iterating, if the server cannot return a row. `part` names the rows.
             ListingNotSupported: while iterating, on Opencast 12 and later, with the server's version.
             ListingInconsistent: while iterating, if continuing would not end or would lose rows.
@@ -104,6 +107,7 @@ class Workflows(Failures):
         """
         return workflow_listing(
             self._list,
+            self._poller.source.server_key,
             ListOptions(consistency=consistency, page_size=page_size, ahead=ahead),
             WorkflowQuery.of(**filter),
             sort=sort,
@@ -112,6 +116,7 @@ class Workflows(Failures):
             offset=offset,
             unreadable=unreadable,
             literal=literal,
+            resume=resume,
         )
 
     async def get(

@@ -9,6 +9,7 @@ from workflow_async._listing.by_time import Window
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions, ScanFactory
 from workflow_async._listing.prefetch import Send
+from workflow_async._listing.resume import ListingIdentity
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import Workflow
@@ -22,16 +23,24 @@ MILLISECOND = timedelta(milliseconds=1)
 
 def workflow_listing(
     send: Send,
+    server_key: str,
     options: ListOptions,
     query: WorkflowQuery,
     *,
     newest_first: bool,
     limit: int | None,
     unreadable: OnUnreadable = "raise",
+    resume: str | None = None,
 ) -> Listing[Workflow]:
     """Return the listing. Raise `InvalidArgument` if an argument cannot be sent."""
     check_optional_int("limit", limit, least=1)
     params = query.on_the_wire(newest_first=newest_first, without=("state",) if options.exact else ())
+    identity = ListingIdentity(
+        system="preservica",
+        server=server_key,
+        consistency=options.consistency,
+        terms=tuple(_term(*param) for param in query.on_the_wire(newest_first=newest_first)),
+    )
     scans = ScanFactory(
         window_call=partial(_page_call, params),
         period=_window(query.since or ALL_TIME[0], query.until or ALL_TIME[1]),
@@ -45,7 +54,14 @@ def workflow_listing(
         predicate=query.matches if options.exact and query.filters_states else None,
         consistency=options.consistency,
         unreadable=unreadable,
+        identity=identity,
+        resume=identity.start(resume),
     )
+
+
+def _term(name: str, value: str) -> str:
+    """Return a parameter as a text, the same for the same values in another order."""
+    return f"{name}={','.join(sorted(value.split(',')))}"
 
 
 def _page_call(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:

@@ -42,6 +42,7 @@ class Workflows(StartService):
         consistency: Consistency = "fast",
         ahead: int = MAX_AHEAD,
         unreadable: OnUnreadable = "raise",
+        resume: str | None = None,
         **filters: Unpack[WorkflowFilters],
     ) -> Listing[Workflow]:
         """List workflows, page by page.
@@ -73,21 +74,26 @@ class Workflows(StartService):
             unreadable: what to do about rows without a readable id or state. "raise" raises one `DecodeError` for all
                 of them after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in
                 both cases.
+            resume: the `resume_point` of an earlier listing with the same filters, order and consistency. The listing
+                continues after the last row that was yielded. `limit` counts from there. Not for `partitioned`.
             **filters: see `WorkflowFilters`. Without `state`, workflows in every state are listed.
 
         Raises:
-            InvalidArgument: immediately, for a word that the server does not know, a comma, or a naive datetime.
+            InvalidArgument: immediately, for a word that the server does not know, a comma, or a naive datetime, and if
+                `resume` is a point of another listing.
             ListingInconsistent: while iterating, if continuing would not end or would lose rows.
 
         Source: GET /sdb/rest/workflow/instances. See tests/contract/preservica.md, sections 1.2 and 5.
         """
         return workflow_listing(
             self._transport.send,
+            self._poller.source.server_key,
             ListOptions(consistency=consistency, page_size=page_size, ahead=ahead),
             WorkflowQuery.of(**filters),
             newest_first=newest_first,
             limit=limit,
             unreadable=unreadable,
+            resume=resume,
         )
 
     async def count(self, **filters: Unpack[WorkflowFilters]) -> int:

@@ -16,7 +16,7 @@ def window_call(window: Window | None, offset: int, rows: int) -> Call[Page[int]
     return Call("GET", f"/{window}/{offset}/{rows}", lambda _: Page(()))
 
 
-FACTORY = ScanFactory(window_call=window_call, period=Window(0, 100), bounded=True, offset=5)
+FACTORY = ScanFactory(window_call=window_call, period=Window(0, 100), bounded=True)
 
 
 def options(**changes: Any) -> ListOptions:
@@ -26,7 +26,7 @@ def options(**changes: Any) -> ListOptions:
 @pytest.mark.parametrize(
     ("consistency", "scan", "path"),
     [
-        ("fast", OffsetScan, "/None/5/10"),
+        ("fast", OffsetScan, "/None/0/10"),
         ("anchored", OverlapScan, "/None/0/10"),
         ("partitioned", TimeWindowScan, f"/{Window(0, 100)}/0/10"),
     ],

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 from workflow_async import Clock, OpencastClient, PreservicaClient, opencast, preservica
 from workflow_async.opencast import Operation, OperationState, State, Workflow
 from workflow_async.sandbox import ManualClock, Sandbox, Step
+from workflow_async.sandbox.opencast.releases import Release
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 instants = st.none() | st.integers(0, 1000).map(lambda seconds: NOON + timedelta(seconds=seconds))
@@ -81,7 +82,7 @@ def test_the_keys_of_to_dict_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("release", ["11", "16"])
-async def test_an_opencast_says_how_long_a_workflow_took(release: str, time: ManualClock, clock: Clock) -> None:
+async def test_an_opencast_says_how_long_a_workflow_took(release: Release, time: ManualClock, clock: Clock) -> None:
     with Sandbox(release, time) as sandbox:
         async with OpencastClient(sandbox.opencast.url, auth=sandbox.opencast.auth, clock=clock) as oc:
             started = await oc.workflows.start(sandbox.opencast.event(), "fast", with_operations=True)
@@ -100,8 +101,10 @@ def started_at(record: opencast.Workflow) -> float:
 async def test_a_preservica_says_how_long_a_workflow_took(time: ManualClock, clock: Clock) -> None:
     with Sandbox("16", time) as sandbox:
         archive = sandbox.preservica
-        account = {"username": archive.username, "password": archive.password, "tenant": archive.tenant}
-        async with PreservicaClient(archive.url, clock=clock, **account) as pv:
+        username, password = archive.auth
+        async with PreservicaClient(
+            archive.url, username=username, password=password, tenant=archive.tenant, clock=clock
+        ) as pv:
             archive.context("slow", "org.example.slow", "Ingest", [Step("one", 90.0)])
             started = await pv.workflows.start("slow")
             assert started.id is not None
