@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import anyio
@@ -300,6 +301,50 @@ def test_each_call_that_waits_ends_when_the_condition_is_met(kind: str) -> None:
         begun = [made] if kind == "preservica" else [system.opencast.event(), made]
         workflow = await client.workflows.start_and_wait(*begun, until=first_step_is_over, check=True, poll=QUICK)
         assert (workflow.step, workflow.phase) == ("b", Phase.RUNNING)
+
+    played(kind, story)
+
+
+@everywhere
+def test_each_call_that_waits_reports_every_change_of_a_workflow_in_order(kind: str) -> None:
+    async def story(system: System, client: Any) -> None:
+        made = system.define("made", Step("a", 20), Step("b", 20))
+        changes: list[Change[Any]] = []
+
+        async def report(change: Change[Any]) -> None:
+            await asyncio.sleep(0.01)
+            changes.append(change)
+
+        def reported(id: int) -> list[str | None]:
+            of_one = [change for change in changes if change.id == id]
+            assert [change.was for change in of_one] == [None, *(change.now for change in of_one[:-1])]
+            assert of_one[-1].now is Phase.SUCCEEDED
+            return [step for step, _ in groupby(change.workflow.step for change in of_one)]
+
+        one = system.start(made)
+        await client.workflows.wait(one, on_change=report, poll=QUICK)
+        some = [system.start(made) for _ in range(2)]
+        await client.workflows.wait_all(some, on_change=changes.append, poll=QUICK)
+        others = [system.start(made) for _ in range(2)]
+        stream = client.workflows.as_completed(others, on_change=report, poll=QUICK)
+        assert {outcome.id async for outcome in stream} == {*others}
+        begun = [made] if kind == "preservica" else [system.opencast.event(), made]
+        workflow = await client.workflows.start_and_wait(*begun, on_change=report, poll=QUICK)
+        for id in (one, *some, *others, workflow.id):
+            assert is_subsequence(reported(id), [None, "a", "b", None])
+            assert {"a", "b"} & {*reported(id)}, reported(id)
+
+    played(kind, story)
+
+
+@everywhere
+def test_an_exception_of_a_report_ends_the_call_that_waits(kind: str) -> None:
+    async def story(system: System, client: Any) -> None:
+        [id] = system.starts(1, 500.0)
+        with pytest.raises(ZeroDivisionError):
+            await client.workflows.wait(id, on_change=lambda _: 1 / 0, poll=QUICK)
+        with pytest.raises(InvalidArgument, match="^on_change: "):
+            await client.workflows.wait(id, on_change="print")
 
     played(kind, story)
 

@@ -241,6 +241,14 @@ async def waiting(context: CallContext) -> None:
     await context.workflows.wait(context.new_running(), poll=FAST_POLL)
 
 
+@case("workflows.wait")
+async def waiting_with_a_slow_report(context: CallContext) -> None:
+    async def report(_: object) -> None:
+        await asyncio.sleep(0)
+
+    await context.workflows.wait(context.new_running(), poll=FAST_POLL, on_change=report)
+
+
 @case("workflows.wait", reuse=True)
 async def waiting_concurrently(context: CallContext) -> None:
     async with asyncio.TaskGroup() as group:  # cancels each task natively and waits for it

@@ -42,6 +42,10 @@ from workflow_async.monitor import (
 )
 
 
+async def handle_change(change: Change[opencast.Workflow]) -> None:
+    assert_type(change.workflow.step, str | None)
+
+
 async def clients() -> None:
     async with (
         OpencastClient("https://oc.example.org", auth=("user", "secret"), timeouts=Timeouts(call=10)) as oc,
@@ -159,6 +163,11 @@ async def opencast_waits(oc: OpencastClient) -> None:
     poll = Poll(interval=5, ceiling=60)
     assert_type(await oc.workflows.wait(1603, timeout=3600, check=True, parked="return"), opencast.Workflow)
     assert_type(await oc.workflows.wait(1603, until=lambda workflow: workflow.step == "encode"), opencast.Workflow)
+    changes: list[Change[opencast.Workflow]] = []
+    assert_type(await oc.workflows.wait(1603, on_change=changes.append), opencast.Workflow)
+    assert_type(await oc.workflows.wait_all([1603], on_change=handle_change), tuple[Outcome[opencast.Workflow], ...])
+    assert_type(oc.workflows.as_completed([1603], on_change=handle_change), OutcomeStream[opencast.Workflow])
+    assert_type(await oc.workflows.start_and_wait("e-1", "fast", on_change=handle_change), opencast.Workflow)
     assert_type(await oc.workflows.start_and_wait("e-1", "fast", timeout=3600, poll=poll), opencast.Workflow)
     assert_type(
         await oc.workflows.start_and_wait("e-1", "fast", until=lambda workflow: workflow.step == "encode"),

@@ -29,8 +29,8 @@ PUBLIC = {
         OutcomeUnknown ReconcileResult Rejected Result Run Skipped StartFound StartStatus StatusKind Ticket read_journal
     """,
     "workflow_async.monitor": """
-        Change ConditionMet EventHook Finished OperationChange Outcome OutcomeStream Parked PollingFailed Predicate
-        Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked poll_once
+        Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked PollingFailed
+        Predicate Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked poll_once
     """,
     "workflow_async.opencast": """
         ClientOptions Definition DefinitionSort Definitions Event EventSort Events HoldAnswer Incident Me OpencastClient

@@ -14,7 +14,7 @@ from workflow_async.monitor.events import (
     TimedOut,
     Vanished,
 )
-from workflow_async.monitor.waits import OutcomeStream, Predicate, WhenParked
+from workflow_async.monitor.waits import OnChange, OutcomeStream, Predicate, WhenParked
 from workflow_async.monitor.watch import EventHook, Watch
 from workflow_async.monitor.watch_spec import WatchSpec, poll_once
 
@@ -23,6 +23,7 @@ __all__ = [
     "ConditionMet",
     "EventHook",
     "Finished",
+    "OnChange",
     "OperationChange",
     "Outcome",
     "OutcomeStream",

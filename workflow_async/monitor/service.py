@@ -9,7 +9,7 @@ from workflow_async._core.call import parse_id, parse_ids
 from workflow_async.monitor import waits
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.events import Outcome
-from workflow_async.monitor.waits import OutcomeStream, Predicate, WaitOptions, WhenParked
+from workflow_async.monitor.waits import OnChange, OutcomeStream, Predicate, WaitOptions, WhenParked
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
@@ -35,6 +35,7 @@ class MonitoringMixin(Generic[W]):
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
         until: Predicate[W] | None = None,
+        on_change: OnChange[W] | None = None,
         check: bool = False,
     ) -> W:
         """Wait until a workflow has ended, and return its record.
@@ -45,6 +46,9 @@ class MonitoringMixin(Generic[W]):
             poll: how often to check the workflow.
             parked: what to do when the workflow needs a person: go on waiting, return the record, or raise.
             until: a function of a record. Return before the end if it returns True.
+            on_change: a function or coroutine function, called with each `Change` including the last, before the wait
+                returns. In order and never concurrently. Its exception ends the wait. Changes that come during a call
+                are merged. Every check then reads the operations.
             check: raise an error unless the workflow succeeded.
 
         Raises:
@@ -59,7 +63,7 @@ class MonitoringMixin(Generic[W]):
             CallError: checks failed for longer than `poll.outage`, or were refused before the workflow was ever seen.
                 Pauses that the server asks for (`Retry-After`) extend the outage by up to a day.
         """
-        options = WaitOptions(timeout=timeout, poll=poll, parked=parked, until=until)
+        options = WaitOptions(timeout=timeout, poll=poll, parked=parked, until=until, on_change=on_change)
         return await waits.wait(self._poller, parse_id("workflow_id", workflow_id), options, check=check)
 
     async def wait_all(
@@ -70,6 +74,7 @@ class MonitoringMixin(Generic[W]):
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
         until: Predicate[W] | None = None,
+        on_change: OnChange[W] | None = None,
         check: bool = False,
     ) -> tuple[Outcome[W], ...]:
         """Wait for all of these workflows. Return one `Outcome` each, in the order of the ids.
@@ -82,13 +87,14 @@ class MonitoringMixin(Generic[W]):
             poll: how often to check the workflows.
             parked: what to do when a workflow needs a person: go on waiting, or end its wait with `Parked`.
             until: a function of a record. The wait for a workflow ends with `ConditionMet` if it returns True.
+            on_change: called with each `Change` of each workflow, one at a time. See `wait`.
             check: raise an error, after all have an outcome, unless each of them succeeded, met `until`, or is parked
                 with `parked="return"`.
 
         Raises:
             ExceptionGroup: with `check`. It has one error for each other workflow: what `wait` would raise.
         """
-        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked, until=until)
+        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked, until=until, on_change=on_change)
         return await waits.wait_all(self._poller, parse_ids("workflow_ids", workflow_ids), options, check=check)
 
     def as_completed(
@@ -99,6 +105,7 @@ class MonitoringMixin(Generic[W]):
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
         until: Predicate[W] | None = None,
+        on_change: OnChange[W] | None = None,
         check: bool = False,
     ) -> OutcomeStream[W]:
         """Wait for all of these workflows. Return each `Outcome` as it comes: `async for outcome in …`.
@@ -112,11 +119,12 @@ class MonitoringMixin(Generic[W]):
             poll: how often to check the workflows.
             parked: what to do when a workflow needs a person: go on waiting, or end its wait with `Parked`.
             until: a function of a record. The wait for a workflow ends with `ConditionMet` if it returns True.
+            on_change: called with each `Change` of each workflow, one at a time. See `wait`.
             check: raise an error in place of an outcome, unless the workflow succeeded, met `until`, or is parked with
                 `parked="return"`. It is the error that `wait` would raise. `async for` ends with it. A further step of
                 the same iterator continues with the other workflows.
         """
-        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked, until=until)
+        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked, until=until, on_change=on_change)
         return OutcomeStream(self._poller, options, parse_ids("workflow_ids", workflow_ids), check=check)
 
     def wake(self, workflow_id: int | str | None = None) -> bool:

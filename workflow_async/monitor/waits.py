@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from inspect import isawaitable
 from typing import Generic, Literal, Self, TypeVar
 
 from attrs import define, field, frozen
@@ -19,6 +20,7 @@ from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.subscription import Subscription, WatchEvent, copy_error
 from workflow_async.monitor._engine.tracking import Tracking
 from workflow_async.monitor.events import (
+    Change,
     ConditionMet,
     Finished,
     Outcome,
@@ -38,6 +40,9 @@ WhenParked = Literal["wait", "return", "raise"]
 """What a wait does when a workflow needs a person."""
 Predicate = Callable[[W], bool]
 """Returns True if a record shows what a wait is for."""
+OnChange = Callable[[Change[W]], object]
+"""A function or coroutine function that is called with each change. What it returns is ignored."""
+NO_LOCK: AbstractAsyncContextManager[None] = nullcontext()
 
 
 @frozen(kw_only=True)
@@ -48,6 +53,7 @@ class WaitOptions(Generic[W]):
     poll: Poll = Poll()
     parked: WhenParked = "wait"
     until: Predicate[W] | None = None
+    on_change: OnChange[W] | None = None
 
     def __attrs_post_init__(self) -> None:
         check_positive("timeout", self.timeout)
@@ -56,6 +62,13 @@ class WaitOptions(Generic[W]):
             raise InvalidArgument("parked", 'must be "wait", "return" or "raise"')
         if self.until is not None and not callable(self.until):
             raise InvalidArgument("until", "must be a function of a record, such as lambda workflow: ...")
+        if self.on_change is not None and not callable(self.on_change):
+            raise InvalidArgument("on_change", "must be a function of a change, such as lambda change: ...")
+
+    @property
+    def needs_operations(self) -> bool:
+        """True if every record is shown to the caller, who may want its operations."""
+        return self.until is not None or self.on_change is not None
 
     def outcome(self, event: WatchEvent[W]) -> Outcome[W] | None:
         """Return the outcome that an event stands for. None if the wait goes on."""
@@ -86,6 +99,12 @@ class OutcomeStream(Generic[W]):
     _subscription: Subscription[W] | None = field(default=None, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
     """The event loop in which the subscription has to leave. None if there is nothing to leave."""
+    _reporting: AbstractAsyncContextManager[None] = field(default=NO_LOCK, init=False)
+    """Held while `on_change` is called."""
+
+    def __attrs_post_init__(self) -> None:
+        if self._options.on_change is not None:
+            self._reporting = asyncio.Lock()
 
     def __aiter__(self) -> Self:
         return self
@@ -93,12 +112,14 @@ class OutcomeStream(Generic[W]):
     async def __anext__(self) -> Outcome[W]:
         """Return the next outcome. Raise the error that has ended the watching.
 
-        With `check`, raise the error of a workflow that did not succeed. The next step continues with the others.
+        With `check`, raise the error of a workflow that did not succeed. The next step continues with the others. An
+        exception of `on_change` ends the watching. If a step is cancelled during `on_change`, the next step calls it
+        again.
         """
         subscription = self._subscription or self._join()
         try:
             while subscription.ids:
-                outcome = self._next_outcome(subscription)
+                outcome = await self._next_outcome(subscription)
                 if outcome is not None:
                     self._poller.leave(subscription, [outcome.id])
                     if self._check:
@@ -126,20 +147,39 @@ class OutcomeStream(Generic[W]):
     def _join(self) -> Subscription[W]:
         timeout = self._options.timeout
         subscription = Subscription[W](
-            Tracking(self._options.poll, operations=self._options.until is not None),
+            Tracking(self._options.poll, operations=self._options.needs_operations),
             deadline=None if timeout is None else self._poller.clock.now() + timeout,
         )
         self._poller.join(subscription, self._ids)
         self._subscription, self._loop = subscription, asyncio.get_running_loop()
         return subscription
 
-    def _next_outcome(self, subscription: Subscription[W]) -> Outcome[W] | None:
-        """Return an outcome that has come already. None if there is none."""
-        while (event := subscription.get_nowait()) is not None:
-            outcome = None if self._poller.is_stale(event) else self._options.outcome(event)
-            if outcome is not None:
-                return outcome
-        return self._timed_out(subscription.ids) if subscription.expired else None
+    async def _next_outcome(self, subscription: Subscription[W]) -> Outcome[W] | None:
+        """Return an outcome that has come already. None if there is none. Only `on_change` makes it wait."""
+        async with self._reporting:
+            while (event := subscription.get_nowait()) is not None:
+                if self._poller.is_stale(event):
+                    continue
+                await self._report(subscription, event)
+                outcome = self._options.outcome(event)
+                if outcome is not None:
+                    return outcome
+            return self._timed_out(subscription.ids) if subscription.expired and subscription.ids else None
+
+    async def _report(self, subscription: Subscription[W], event: WatchEvent[W]) -> None:
+        """Call `on_change` if the event is a change."""
+        if self._options.on_change is None or not isinstance(event, Change):
+            return
+        try:
+            result = self._options.on_change(event)
+            if isawaitable(result):
+                await result
+        except Exception:
+            await self.aclose()
+            raise
+        except BaseException:
+            subscription.put_back(event)  # the next step calls it again
+            raise
 
     def _timed_out(self, ids: set[int]) -> TimedOut[W]:
         ids.add(id := ids.pop())  # next(iter(ids)) becomes O(n) on a set that is emptied from the front

@@ -246,6 +246,7 @@ class Workflows(Failures):
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
         until: monitor.Predicate[Workflow] | None = None,
+        on_change: monitor.OnChange[Workflow] | None = None,
         check: bool = False,
     ) -> Workflow:
         """Start a workflow and wait for its end. Raises what `start` and `wait` raise.
@@ -260,9 +261,10 @@ class Workflows(Failures):
             poll: how often to check the workflow.
             parked: what to do when the workflow needs a person: go on waiting, return the record, or raise.
             until: a function of a record. Return before the end if it returns True.
+            on_change: called with each `Change`. See `wait`.
             check: raise an error unless the workflow succeeded.
         """
-        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked, until=until)
+        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked, until=until, on_change=on_change)
         workflow = await self.start(event_id, definition_id, configuration=configuration)
         return await wait(self._poller, workflow.id, options, check=check)
 

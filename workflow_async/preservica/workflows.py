@@ -201,6 +201,7 @@ class Workflows(StartService):
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
         until: monitor.Predicate[Workflow] | None = None,
+        on_change: monitor.OnChange[Workflow] | None = None,
         check: bool = False,
     ) -> Workflow:
         """Start a workflow and wait for its end. Raises what `start` and `wait` raise.
@@ -213,12 +214,13 @@ class Workflows(StartService):
             poll: how often to check the workflow.
             parked: what to do when the workflow needs a person: go on waiting, return the record, or raise.
             until: a function of a record. Return before the end if it returns True.
+            on_change: called with each `Change`. See `wait`.
             check: raise an error unless the workflow succeeded.
 
         Raises:
             StartOutcomeUnknown: also if the server's response has no id to wait for.
         """
-        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked, until=until)
+        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked, until=until, on_change=on_change)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
         workflow_id = await self._starts.send_for_id(ticket)
         self._poller.note_existing(workflow_id)
