@@ -203,6 +203,12 @@ async def a_listing_that_is_resumed(context: CallContext) -> None:
     await collect(context.workflows.list(page_size=2, limit=5, resume=listing.resume_point))
 
 
+@case("workflows.get", "workflows.list", systems=LISTING_SYSTEMS)
+async def keeping_the_raw_answers(context: CallContext) -> None:
+    await context.workflows.get(context.new_running(), keep_raw=True)
+    await collect(context.workflows.list(page_size=2, limit=5, keep_raw=True))
+
+
 @case("Listing.pages", "Pages.__aiter__", "Pages.__anext__", systems=LISTING_SYSTEMS)
 async def page_by_page(context: CallContext) -> None:
     await collect(context.workflows.list(page_size=2, limit=5).pages())

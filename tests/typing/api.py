@@ -1,5 +1,6 @@
 """The public API as users write it. The type checkers read this file. It is never run."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_never, assert_type
@@ -86,6 +87,9 @@ async def opencast_lists(oc: OpencastClient) -> None:
         assert_type(page.total, int | None)
     assert_type(await listing.first(), opencast.Workflow | None)
     assert_type(listing.resume_point, str | None)
+    assert_type((await oc.workflows.get(1603, keep_raw=True)).raw, Mapping[str, Any] | None)
+    assert_type(oc.workflows.list(keep_raw=True), Listing[opencast.Workflow])
+    assert_type((await oc.definitions.get("fast", keep_raw=True)).raw, Mapping[str, Any] | None)
     assert_type(oc.workflows.list(state="running", resume=listing.resume_point), Listing[opencast.Workflow])
     assert_type([workflow.id async for workflow in listing], list[int])
     month = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))

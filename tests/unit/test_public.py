@@ -62,6 +62,7 @@ They are extras, or programs that the tests embed the package in.
 SAMPLE_VALUES: dict[Any, Any] = {
     int: 7,
     str: "text",
+    bytes: b"<Id>7</Id>",
     bool: True,
     float: 1.5,
     datetime: datetime(2026, 1, 1, 12, tzinfo=UTC),

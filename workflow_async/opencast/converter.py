@@ -82,6 +82,7 @@ def _register_records(strict: cattrs.Converter) -> None:
         # the whole parsed tree alive.
         operations=list_field(strict, Operation),
         configuration=read_with(parse_str_map),
+        raw=constant_field(),
     )
     register(
         strict,
@@ -93,6 +94,7 @@ def _register_records(strict: cattrs.Converter) -> None:
         configuration_panel=read_with(parse_str),
         configuration_panel_json=read_with(parse_str),
         operations=list_field(strict, OperationDefinition),
+        raw=constant_field(),
     )
     _register_others(strict)
 

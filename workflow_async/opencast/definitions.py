@@ -7,6 +7,8 @@ from attrs import evolve, frozen
 
 from workflow_async._core.call import OnUnreadable, Params
 from workflow_async._core.transport import Transport
+from workflow_async._decode.json import json_tree
+from workflow_async._decode.raw import with_raw, with_raw_rows
 from workflow_async._listing.listing import Listing
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.definition_order import DefinitionOrder
@@ -31,6 +33,7 @@ class Definitions:
         with_configuration_panel: bool = False,
         with_configuration_panel_json: bool = False,
         unreadable: OnUnreadable = "raise",
+        keep_raw: bool = False,
     ) -> Listing[Definition]:
         """List the definitions that this user may start. By title in any case of letters, unless sorted otherwise.
 
@@ -49,6 +52,7 @@ class Definitions:
             unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
                 after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
                 cases.
+            keep_raw: fill `raw` of each record with the object that the server sent.
 
         Raises:
             InvalidArgument: immediately, if an argument does not fit into the server's grammar.
@@ -68,6 +72,7 @@ class Definitions:
             limit=None if order.others else limit,
             offset=0 if order.others else offset,
         )
+        call = with_raw_rows(call, json_tree) if keep_raw else call
         if order.others:
             call = evolve(call, read=partial(order.read_page, call.read, offset))
         return Listing(self._transport.send, call, lambda definition: definition.id, limit=limit, unreadable=unreadable)
@@ -79,6 +84,7 @@ class Definitions:
         with_operations: bool = False,
         with_configuration_panel: bool = False,
         with_configuration_panel_json: bool = False,
+        keep_raw: bool = False,
     ) -> Definition:
         """Get one definition.
 
@@ -88,6 +94,7 @@ class Definitions:
             with_configuration_panel: fill `configuration_panel` (HTML).
             with_configuration_panel_json: fill `configuration_panel_json`. Opencast 14 and later. `options` reads
                 either panel, so request both.
+            keep_raw: fill `raw` with the object that the server sent.
 
         Raises:
             NotFound: there is no such definition, or this user may not start it.
@@ -97,7 +104,8 @@ class Definitions:
         include = _including(
             operations=with_operations, panel=with_configuration_panel, panel_json=with_configuration_panel_json
         )
-        return await self._transport.send(calls.get_definition(definition_id, include))
+        call = calls.get_definition(definition_id, include)
+        return await self._transport.send(with_raw(call, json_tree) if keep_raw else call)
 
 
 def _including(*, operations: bool, panel: bool, panel_json: bool) -> Params:

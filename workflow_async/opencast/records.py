@@ -179,6 +179,8 @@ class Workflow(Record, phase.Workflow):
     """None unless requested."""
     configuration: Mapping[str, str] | None = field(default=None, hash=False)
     """None unless requested. Holds everything ever configured for the event, not only what the start sent."""
+    raw: Mapping[str, Any] | None = field(default=None, eq=False, repr=False)
+    """What the server sent: the object of the response, or that of the row. None unless `keep_raw` requested it."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
     """Every other key of the response, such as the documented `tags` and `configuration_panel`, if a server sends them.
     """
@@ -340,6 +342,8 @@ class Definition(Record):
     """JSON as a text. None unless requested and on servers before 14.0. "" if there is none."""
     operations: tuple[OperationDefinition, ...] | None = None
     """None unless requested."""
+    raw: Mapping[str, Any] | None = field(default=None, eq=False, repr=False)
+    """What the server sent: the object of the response, or that of the row. None unless `keep_raw` requested it."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
     @property

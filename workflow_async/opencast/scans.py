@@ -8,6 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 from workflow_async._core.call import Call, OnUnreadable, Page, Params
+from workflow_async._decode.json import json_tree
+from workflow_async._decode.raw import with_raw_rows
 from workflow_async._listing.by_offset import RowRange
 from workflow_async._listing.by_time import Window
 from workflow_async._listing.listing import Listing
@@ -53,6 +55,7 @@ def workflow_listing(
     unreadable: OnUnreadable = "raise",
     literal: bool = False,
     resume: str | None = None,
+    keep_raw: bool = False,
 ) -> Listing[Workflow]:
     """Return the listing.
 
@@ -71,7 +74,7 @@ def workflow_listing(
     )
     filter = query.on_the_wire(without=NOT_SENT[options.consistency])
     scans = ScanFactory(
-        window_call=partial(_page_call, filter, order, include),
+        window_call=partial(_page_call, filter, order, include, keep_raw),
         period=_window(query.created or ALL_TIME),
         bounded=query.created is not None,
     )
@@ -106,11 +109,18 @@ def _check_exact(options: ListOptions, sort: filters.EventSort | None, offset: i
 
 
 def _page_call(
-    filter: str, sort: str, include: Params, window: Window | None, offset: int, rows: int
+    filter: str,
+    sort: str,
+    include: Params,
+    keep_raw: bool,  # noqa: FBT001 - given by `partial`
+    window: Window | None,
+    offset: int,
+    rows: int,
 ) -> Call[Page[Workflow]]:
     """Return the call for rows of the list, or of a window of the list."""
     windowed = filter if window is None else f"{filter},{_dates(window)}".lstrip(",")
-    return calls.list_workflows(filter=windowed, sort=sort, include=include, size=rows, offset=offset)
+    call = calls.list_workflows(filter=windowed, sort=sort, include=include, size=rows, offset=offset)
+    return with_raw_rows(call, json_tree) if keep_raw else call
 
 
 def _row_range(call: Call[Any]) -> RowRange:

@@ -8,6 +8,8 @@ from attrs import define
 
 from workflow_async import monitor
 from workflow_async._core.call import Call, OnUnreadable, ParameterValue, parse_id
+from workflow_async._decode.json import json_tree
+from workflow_async._decode.raw import with_raw
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions
 from workflow_async._listing.scan import MAX_AHEAD, Consistency
@@ -48,6 +50,7 @@ class Workflows(Failures):
         with_configuration: bool = False,
         unreadable: OnUnreadable = "raise",
         resume: str | None = None,
+        keep_raw: bool = False,
         **filter: Unpack[filters.WorkflowFilters],
     ) -> Listing[Workflow]:
         """List workflows, page by page. Opencast 6 to 11 only.
@@ -94,6 +97,7 @@ class Workflows(Failures):
                 read in parts, with up to 100 requests, and each row that the server cannot return is skipped.
             resume: the `resume_point` of an earlier listing with the same filters, sort and consistency. The listing
                 continues after the last row that was yielded. `limit` counts from there. Not for `partitioned`.
+            keep_raw: fill `raw` of each record with what the server sent. Reading takes twice the time.
             **filter: see `WorkflowFilters`.
 
         Raises:
@@ -117,12 +121,24 @@ class Workflows(Failures):
             unreadable=unreadable,
             literal=literal,
             resume=resume,
+            keep_raw=keep_raw,
         )
 
     async def get(
-        self, workflow_id: int | str, *, with_operations: bool = False, with_configuration: bool = False
+        self,
+        workflow_id: int | str,
+        *,
+        with_operations: bool = False,
+        with_configuration: bool = False,
+        keep_raw: bool = False,
     ) -> Workflow:
         """Get the current record of one workflow.
+
+        Args:
+            workflow_id: the workflow.
+            with_operations: fill `operations`.
+            with_configuration: fill `configuration`.
+            keep_raw: fill `raw` with the object that the server sent.
 
         Raises:
             NotFound: there is no such workflow, or it belongs to another tenant.
@@ -132,7 +148,8 @@ class Workflows(Failures):
         2.2.
         """
         include = including(operations=with_operations, configuration=with_configuration)
-        return await self._transport.send(calls.get_workflow(parse_id("workflow_id", workflow_id), include))
+        call = calls.get_workflow(parse_id("workflow_id", workflow_id), include)
+        return await self._transport.send(with_raw(call, json_tree) if keep_raw else call)
 
     @overload
     async def start(

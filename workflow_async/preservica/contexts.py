@@ -1,9 +1,12 @@
 """Lists the workflow contexts of a Preservica."""
 
+from functools import partial
+
 from attrs import frozen
 
 from workflow_async._core.call import OnUnreadable
 from workflow_async._core.transport import Transport
+from workflow_async._decode.raw import cut_elements, with_raw_rows
 from workflow_async._listing.listing import Listing
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Context
@@ -21,6 +24,7 @@ class Contexts:
         definition_id: str | None = None,
         type: filters.WorkflowType | None = None,
         unreadable: OnUnreadable = "raise",
+        keep_raw: bool = False,
     ) -> Listing[Context]:
         """List the active contexts in one request.
 
@@ -30,6 +34,7 @@ class Contexts:
             unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
                 after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
                 cases.
+            keep_raw: fill `raw` of each record with the element that the server sent.
 
         Raises:
             InvalidArgument: immediately, for a blank definition or an unknown type.
@@ -43,4 +48,5 @@ class Contexts:
             type=None if type is None else filters.one_of("type", filters.TYPES, type),
         )
         call = calls.list_contexts(params)
+        call = with_raw_rows(call, partial(cut_elements, name="WorkflowContext")) if keep_raw else call
         return Listing(self._transport.send, call, lambda context: context.id, unreadable=unreadable)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import cattrs
 
-from workflow_async._decode.records import RecordConverter, read_page, read_with, register, structure
+from workflow_async._decode.records import RecordConverter, constant_field, read_page, read_with, register, structure
 from workflow_async._decode.reference import LEAVE_IN_EXTRA
 from workflow_async._decode.values import (
     Stripped,
@@ -53,7 +53,12 @@ def preservica_converter() -> RecordConverter:
 
 def _register_records(strict: cattrs.Converter) -> None:
     register(
-        strict, Context, preprocess=_child_text, id=read_with(_required_text, "Id"), name=read_with(parse_str, "Name")
+        strict,
+        Context,
+        preprocess=_child_text,
+        id=read_with(_required_text, "Id"),
+        name=read_with(parse_str, "Name"),
+        raw=constant_field(),
     )
     spellings = [state.value.upper() for state in State]
     readers: dict[str, Callable[[Any], Any]] = {
@@ -65,7 +70,7 @@ def _register_records(strict: cattrs.Converter) -> None:
     }
     optional = or_none(parse_str)
     fields = {name: read_with(readers.get(name, optional), tag) for name, tag in WORKFLOW.items()}
-    register(strict, Workflow, preprocess=_child_text, **fields)
+    register(strict, Workflow, preprocess=_child_text, raw=constant_field(), **fields)
     _register_processes(strict)
     _register_monitors(strict)
     _register_messages(strict)

@@ -63,6 +63,8 @@ class Context(Record):
 
     id: str
     name: str = ""
+    raw: bytes | None = field(default=None, eq=False, repr=False)
+    """What the server sent: the element of the row. None unless `keep_raw` requested it."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
 
@@ -93,6 +95,11 @@ class Workflow(Record, phase.Workflow):
     """Identifies its page in the user interface: `/sdb/workflowProgress.html?wkId=<group_id>`."""
     monitor_id: str | None = None
     """Most likely the id of its process monitor (`ProcessMonitorApiId`). See `client.monitors`."""
+    raw: bytes | None = field(default=None, eq=False, repr=False)
+    """What the server sent: the XML of the response, or the element of the row. None unless `keep_raw` requested it.
+
+    The prefixes of an element may be declared in the rest of the response only.
+    """
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
     """Includes, after `get`, what the server says about errors."""
 

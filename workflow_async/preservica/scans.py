@@ -5,6 +5,7 @@ from functools import partial
 from operator import attrgetter
 
 from workflow_async._core.call import Call, OnUnreadable, Page, Params
+from workflow_async._decode.raw import cut_elements, with_raw_rows
 from workflow_async._listing.by_time import Window
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions, ScanFactory
@@ -31,6 +32,7 @@ def workflow_listing(
     limit: int | None,
     unreadable: OnUnreadable = "raise",
     resume: str | None = None,
+    keep_raw: bool = False,
 ) -> Listing[Workflow]:
     """Return the listing. Raise `InvalidArgument` if an argument cannot be sent."""
     check_optional_int("limit", limit, least=1)
@@ -42,7 +44,7 @@ def workflow_listing(
         terms=tuple(_term(*param) for param in query.on_the_wire(newest_first=newest_first)),
     )
     scans = ScanFactory(
-        window_call=partial(_page_call, params),
+        window_call=partial(_page_call, params, keep_raw),
         period=_window(query.since or ALL_TIME[0], query.until or ALL_TIME[1]),
         bounded=query.since is not None or query.until is not None,
     )
@@ -64,10 +66,17 @@ def _term(name: str, value: str) -> str:
     return f"{name}={','.join(sorted(value.split(',')))}"
 
 
-def _page_call(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
+def _page_call(
+    query: Params,
+    keep_raw: bool,  # noqa: FBT001 - given by `partial`
+    window: Window | None,
+    offset: int,
+    rows: int,
+) -> Call[Page[Workflow]]:
     """Return the call for rows of the list, or of a window of the list."""
     params = query if window is None else _within(query, window)
-    return calls.list_workflows(params, size=rows, start=offset)
+    call = calls.list_workflows(params, size=rows, start=offset)
+    return with_raw_rows(call, partial(cut_elements, name="WorkflowInstance")) if keep_raw else call
 
 
 def _within(query: Params, window: Window) -> Params:

@@ -10,6 +10,7 @@ from attrs import define, evolve
 
 from workflow_async import monitor
 from workflow_async._core.call import OnUnreadable, ParameterValue, parse_id
+from workflow_async._decode.raw import with_raw
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions
 from workflow_async._listing.scan import MAX_AHEAD, Consistency
@@ -43,6 +44,7 @@ class Workflows(StartService):
         ahead: int = MAX_AHEAD,
         unreadable: OnUnreadable = "raise",
         resume: str | None = None,
+        keep_raw: bool = False,
         **filters: Unpack[WorkflowFilters],
     ) -> Listing[Workflow]:
         """List workflows, page by page.
@@ -76,6 +78,7 @@ class Workflows(StartService):
                 both cases.
             resume: the `resume_point` of an earlier listing with the same filters, order and consistency. The listing
                 continues after the last row that was yielded. `limit` counts from there. Not for `partitioned`.
+            keep_raw: fill `raw` of each record with what the server sent. Reading takes twice the time.
             **filters: see `WorkflowFilters`. Without `state`, workflows in every state are listed.
 
         Raises:
@@ -94,6 +97,7 @@ class Workflows(StartService):
             limit=limit,
             unreadable=unreadable,
             resume=resume,
+            keep_raw=keep_raw,
         )
 
     async def count(self, **filters: Unpack[WorkflowFilters]) -> int:
@@ -112,8 +116,12 @@ class Workflows(StartService):
         """
         return await self._transport.send(calls.count_workflows(WorkflowQuery.of(**filters).on_the_wire()))
 
-    async def get(self, workflow_id: int | str) -> Workflow:
+    async def get(self, workflow_id: int | str, *, keep_raw: bool = False) -> Workflow:
         """Get the current record of one workflow. `extra` holds what the server says about its errors.
+
+        Args:
+            workflow_id: the workflow.
+            keep_raw: fill `raw` with the XML that the server sent.
 
         Raises:
             NotFound: there is no such workflow. Servers may say so in another way.
@@ -121,7 +129,8 @@ class Workflows(StartService):
 
         Source: GET /sdb/rest/workflow/instances/{id}. See tests/contract/preservica.md, section 1.3.
         """
-        return await self._transport.send(calls.get_workflow(parse_id("workflow_id", workflow_id)))
+        call = calls.get_workflow(parse_id("workflow_id", workflow_id))
+        return await self._transport.send(with_raw(call, bytes) if keep_raw else call)
 
     async def start(
         self,
