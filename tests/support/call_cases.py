@@ -108,6 +108,11 @@ async def updating(context: CallContext) -> None:
     await context.workflows.update(context.new_running("long"), configuration={"a": "b"}, state="paused")
 
 
+@case("workflows.update", systems=("11",))
+async def merging_a_configuration(context: CallContext) -> None:
+    await context.workflows.update(context.new_running("long"), configuration={"a": "b"}, merge=True)
+
+
 @case("workflows.replace_configuration", systems=OPENCAST)
 async def replacing_a_configuration(context: CallContext) -> None:
     await context.workflows.replace_configuration(context.new_running("long"), {"a": "b"})

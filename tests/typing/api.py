@@ -119,6 +119,7 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.start(oc.workflows.prepare_start("e-1", "fast"), timeout=0.5), opencast.Workflow)
     assert_type(oc.workflows.run_all([], start_unknown_again=True), batch.Run[opencast.Workflow])
     assert_type(await oc.workflows.update(1603, state="paused", configuration={"a": "b"}), opencast.Workflow)
+    assert_type(await oc.workflows.update(1603, configuration={"a": "b"}, merge=True), opencast.Workflow)
     assert_type(await oc.workflows.update(1603, state=opencast.State.STOPPED), opencast.Workflow)
     assert_type(await oc.workflows.replace_configuration(1603, {"a": True}), opencast.Workflow)
     assert_type(await oc.workflows.pause(1603), opencast.Workflow)

@@ -99,6 +99,7 @@ EVERY = [
     (errors.StartLimited(429), "429 StartLimited"),
     (RateLimited(429), "429 RateLimited"),
     (ServerError(503), "503 ServerError"),
+    (errors.ConfigurationNotReplaced(500, "", "no"), "500 ConfigurationNotReplaced: no: Opencast 12 and later cannot"),
     (errors.UnexpectedRedirect(307, location="https://sso.example.org/"), "307 (redirect to https://sso.example.org/)"),
     (errors.ForeignResponse(404, content_type="text/html;charset=utf-8"), "404 (text/html, not written by the API)"),
     (errors.ForeignResponse(404), "404 (no Content-Type, not written by the API)"),

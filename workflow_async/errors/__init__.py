@@ -21,6 +21,7 @@
     │   │   │   └── StartConflict 409 (another workflow is active on the event)  StartLimited 429
     │   │   ├── BadRequest 400    Unauthorized 401    Forbidden 403    NotFound 404    NotAcceptable 406
     │   │   ├── Conflict 409      RateLimited 429     ServerError 5xx
+    │   │   │   └── ConfigurationNotReplaced 500 (a bug of Opencast 12 and later)
     │   │   └── ForeignResponse   the API did not write the response: a proxy or a starting server did
     │   │       └── UnexpectedRedirect 3xx
     │   ├── DecodeError           the response cannot be read, with the path
@@ -62,6 +63,7 @@ from workflow_async.errors._content import (
 )
 from workflow_async.errors._status import (
     BadRequest,
+    ConfigurationNotReplaced,
     Conflict,
     Forbidden,
     ForeignResponse,
@@ -112,6 +114,7 @@ __all__ = [
     "BadRequest",
     "CallError",
     "ClientClosed",
+    "ConfigurationNotReplaced",
     "Conflict",
     "ConnectFailed",
     "ConnectionBroken",

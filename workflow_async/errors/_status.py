@@ -63,6 +63,21 @@ class ServerError(StatusError):
     """5xx: the server, or a proxy in front of it, failed."""
 
 
+class ConfigurationNotReplaced(ServerError):
+    """500 to a new configuration: a bug of Opencast 12 and later. Nothing was changed.
+
+    These servers cannot replace a configuration that has several keys. See tests/contract/opencast.md, section 2.3.
+    """
+
+    @property
+    def what(self) -> str:
+        """The status, the server's message, and what can be done."""
+        return (
+            f"{super().what}: Opencast 12 and later cannot replace a configuration of several keys, and nothing was "
+            "changed. Pass the configuration to the start of a new workflow instead"
+        )
+
+
 class ForeignResponse(StatusError):
     """The response was not written by the API itself, so nothing final can be concluded from it.
 

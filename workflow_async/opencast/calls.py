@@ -27,10 +27,17 @@ from workflow_async._core.call import (
     path_segment,
     stringify,
 )
-from workflow_async._core.status import REJECTIONS
+from workflow_async._core.status import REJECTIONS, status_error
 from workflow_async._decode.json import json_rows, json_tree, spelled_json_tree
 from workflow_async._decode.records import read_page, read_rows, structure
-from workflow_async.errors import DecodeError, InvalidArgument, ListingNotSupported, ResponseMismatch
+from workflow_async.errors import (
+    CallError,
+    ConfigurationNotReplaced,
+    DecodeError,
+    InvalidArgument,
+    ListingNotSupported,
+    ResponseMismatch,
+)
 from workflow_async.opencast.converter import opencast_converter, with_documented_keys
 from workflow_async.opencast.jettison import read_instances
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
@@ -107,7 +114,8 @@ def change_state(id: int, state: str, include: Params = ()) -> Call[Workflow]:
 
 def replace_configuration(id: int, configuration: Mapping[str, ParameterValue], include: Params = ()) -> Call[Workflow]:
     """Return the call that replaces the whole configuration."""
-    return _put_call(id, _configuration_form(configuration), include)
+    call = _put_call(id, _configuration_form(configuration), include)
+    return evolve(call, refusals={500: _configuration_error})
 
 
 def delete_workflow(id: int) -> Call[None]:
@@ -195,6 +203,13 @@ def _put_call(id: int, form: Mapping[str, str], include: Params) -> Call[Workflo
         replay=Replay.ONCE,
         signature=BY_ID,
     )
+
+
+def _configuration_error(reply: Reply) -> CallError:
+    """Return the error for a refused configuration. The message of the known bug names no reason."""
+    error = status_error(reply)
+    known = error.message.endswith("reason: 'null'")
+    return ConfigurationNotReplaced(error.status, error.body, error.message) if known else error
 
 
 def _nonempty(**params: str) -> Params:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from attrs import define, evolve
 
-from workflow_async._core.call import ParameterValue, Params, parse_id
-from workflow_async.errors import AlreadyFinished, CallError, Conflict, InvalidArgument, NotFound
+from workflow_async._core.call import ParameterValue, Params, parse_id, stringify
+from workflow_async.errors import AlreadyFinished, CallError, Conflict, DecodeError, InvalidArgument, NotFound
 from workflow_async.monitor._engine.pauses import pause_of
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import State, Workflow
@@ -30,6 +30,7 @@ class Control(ResumeService):
         *,
         state: State | str | None = None,
         configuration: Mapping[str, ParameterValue] | None = None,
+        merge: bool = False,
         force: bool = False,
         settle: float = SETTLE_TIMEOUT,
         with_operations: bool = False,
@@ -43,6 +44,8 @@ class Control(ResumeService):
             workflow_id: the workflow.
             state: paused, running or stopped, in any case. See `pause`, `resume` and `stop`.
             configuration: the new configuration. See `replace_configuration`.
+            merge: add `configuration` to the current one. The workflow is read first, and nothing is replaced if its
+                configuration holds all of this already. A change by another client in between is lost.
             force: also pause or stop an ended workflow, which overwrites its result with `paused` or `stopped`. The
                 documentation of the API allows that.
             settle: seconds to wait for a resume to take effect. See `resume`.
@@ -50,7 +53,8 @@ class Control(ResumeService):
             with_configuration: fill `configuration`.
 
         Raises:
-            InvalidArgument: the state is not paused, running or stopped.
+            InvalidArgument: the state is not paused, running or stopped, or there is nothing to merge.
+            ConfigurationNotReplaced: see `replace_configuration`.
             Conflict: the workflow's state does not allow the change. The configuration has been replaced by then.
             AlreadyFinished: see `pause` and `stop`. Not raised with `force`.
 
@@ -62,6 +66,8 @@ class Control(ResumeService):
         include = including(operations=with_operations, configuration=with_configuration)
         target = None if state is None else _target_state(state)
         workflow: Workflow | None = None
+        if merge:
+            configuration = await self._merged(id, configuration)
         if configuration is not None:
             workflow = await self.replace_configuration(
                 id, configuration, with_operations=with_operations, with_configuration=with_configuration
@@ -89,7 +95,7 @@ class Control(ResumeService):
             with_configuration: fill `configuration`.
 
         Raises:
-            ServerError: Opencast 12 and later may answer 500.
+            ConfigurationNotReplaced: Opencast 12 and later fail if the workflow has a configuration of several keys.
 
         Source: PUT /api/workflows/{id}. Needs ROLE_API_WORKFLOW_INSTANCE_EDIT. See tests/contract/opencast.md, section
         2.3.
@@ -203,6 +209,19 @@ class Control(ResumeService):
             await clock.sleep(DELETE_RETRY_INTERVAL)
             error = await self._try_delete(id)
         return error
+
+    async def _merged(
+        self, id: int, configuration: Mapping[str, ParameterValue] | None
+    ) -> Mapping[str, ParameterValue] | None:
+        """Return the current configuration with these values. None if it holds them already."""
+        if configuration is None:
+            raise InvalidArgument("merge", "must be False without a configuration to merge")
+        added, include = stringify("configuration", configuration), including(operations=False, configuration=True)
+        current = (await self._transport.send(calls.get_workflow(id, include))).configuration
+        if current is None:
+            raise DecodeError("the configuration cannot be read, so nothing can be added to it @ $.configuration")
+        merged = {**current, **added}
+        return merged if merged != current else None
 
     # Pausing and stopping
 
