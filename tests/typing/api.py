@@ -170,6 +170,8 @@ async def opencast_waits(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.wait(1603, until=lambda workflow: workflow.step == "encode"), opencast.Workflow)
     changes: list[Change[opencast.Workflow]] = []
     assert_type(await oc.workflows.wait(1603, on_change=changes.append), opencast.Workflow)
+    assert_type(oc.workflows.export_durations(), str)
+    assert_type(oc.workflows.import_durations("{}"), None)
     assert_type(await oc.workflows.wait_all([1603], on_change=handle_change), tuple[Outcome[opencast.Workflow], ...])
     assert_type(oc.workflows.as_completed([1603], on_change=handle_change), OutcomeStream[opencast.Workflow])
     assert_type(await oc.workflows.start_and_wait("e-1", "fast", on_change=handle_change), opencast.Workflow)

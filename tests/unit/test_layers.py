@@ -44,6 +44,7 @@ PURE = {
     ),
     "monitor/events",
     *(f"monitor/_engine/{name}" for name in ("backoff", "bulk", "due_queue", "durations", "fallback", "keys")),
+    "monitor/_engine/duration_text",
     *(f"monitor/_engine/{name}" for name in ("observation", "operations", "pauses", "scheduler", "spread")),
     *(f"monitor/_engine/{name}" for name in ("tracking", "wakes")),
     *(f"sandbox/{name}" for name in ("canned", "engine", "faults", "hashing", "run")),

@@ -7,6 +7,7 @@ from attrs import define
 
 from workflow_async._core.call import parse_id, parse_ids
 from workflow_async.monitor import waits
+from workflow_async.monitor._engine.duration_text import durations_text, read_durations
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.events import Outcome
 from workflow_async.monitor.waits import OnChange, OutcomeStream, Predicate, WaitOptions, WhenParked
@@ -126,6 +127,24 @@ class MonitoringMixin(Generic[W]):
         """
         options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked, until=until, on_change=on_change)
         return OutcomeStream(self._poller, options, parse_ids("workflow_ids", workflow_ids), check=check)
+
+    def export_durations(self) -> str:
+        """Return the usual durations that this client has learned, as a JSON text.
+
+        They are what `eta` and `stalled_after` compare with: up to 32 durations of each definition or context, and of
+        each of its steps. The text holds no secret. `import_durations` of another process reads it.
+        """
+        system = self._poller.source.server_key.partition(":")[0]
+        return durations_text(system, self._poller.durations.samples)
+
+    def import_durations(self, text: str) -> None:
+        """Learn the durations that `export_durations` has returned, in addition to those that are known.
+
+        Raises:
+            InvalidArgument: `export_durations` has not returned this text, or it is of the other system.
+        """
+        system = self._poller.source.server_key.partition(":")[0]
+        self._poller.durations.add_earlier(read_durations(system, text))
 
     def wake(self, workflow_id: int | str | None = None) -> bool:
         """Check a watched workflow soon, at most once a second. Use it for hints from outside, such as a webhook.

@@ -1,7 +1,7 @@
 """Learns how long workflows and their steps usually take. Pure."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from attrs import define, field
@@ -20,6 +20,19 @@ class DurationStats:
 
     _durations: dict[str, deque[float]] = field(factory=dict, init=False)
     _usual: dict[str, float] = field(factory=dict, init=False)
+
+    @property
+    def samples(self) -> dict[str, list[float]]:
+        """The durations of each kind, the oldest first."""
+        return {kind: list(samples) for kind, samples in self._durations.items()}
+
+    def add_earlier(self, samples: Mapping[str, Sequence[float]]) -> None:
+        """Add durations that are older than all that are known. They are forgotten first."""
+        known = self.samples
+        self._durations.clear()
+        self._usual.clear()
+        for part in (samples, known):
+            self.learn((kind, seconds) for kind, each in part.items() for seconds in each)
 
     def learn(self, durations: Iterable[tuple[str, float]]) -> None:
         """Add durations, each with its kind."""

@@ -7,6 +7,7 @@ from attrs import define, field
 
 from workflow_async.errors import ClientClosed, WorkflowAsyncError
 from workflow_async.monitor._engine.deadlines import Deadlines
+from workflow_async.monitor._engine.durations import DurationStats
 from workflow_async.monitor._engine.engine import Engine
 from workflow_async.monitor._engine.fetcher import Start
 from workflow_async.monitor._engine.pauses import Pause
@@ -179,6 +180,11 @@ class Poller(Generic[W]):
     def eta(self, workflow_id: int) -> float | None:
         """Return the seconds that a workflow usually still takes to its end. None if that is not known."""
         return self.engine.eta(workflow_id)
+
+    @property
+    def durations(self) -> DurationStats:
+        """The durations that this client has learned."""
+        return self.engine.tracker.estimates.durations
 
     def note_existing(self, workflow_id: int, workflow: W | None = None) -> None:
         """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""

@@ -50,14 +50,14 @@ class Tracker(Generic[W]):
     outages: OutageClock = field(factory=OutageClock, init=False)
     changes: int = field(default=0, init=False)
     """Number of changes so far."""
-    _estimates: Estimates[W] = field(init=False)
+    estimates: Estimates[W] = field(init=False)
     _existing: OrderedDict[int, Identity] = field(factory=OrderedDict, init=False)
     """Identities of workflows that were started or seen, and are not watched."""
     _got_at: OrderedDict[int, float] = field(factory=OrderedDict, init=False)
     """The last GET of workflows that are not watched any more. A list that may be older than it is not believed."""
 
     def __attrs_post_init__(self) -> None:
-        self._estimates = Estimates(self.source)
+        self.estimates = Estimates(self.source)
 
     # Workflows
 
@@ -216,7 +216,7 @@ class Tracker(Generic[W]):
             self._check_stall(self.observations[observation.id])
             return
         if isinstance(event, Change):
-            self._estimates.learn(observation, workflow, now)
+            self.estimates.learn(observation, workflow, now)
         self.changes += 1
         self._emit(event)
 
@@ -247,7 +247,7 @@ class Tracker(Generic[W]):
             return
         if observation.over or observation.stalled:
             return
-        usual, seconds = self._estimates.usual_step(workflow), self.clock.now() - observation.changed_at
+        usual, seconds = self.estimates.usual_step(workflow), self.clock.now() - observation.changed_at
         if _is_stalled(seconds, usual, allowed):
             self.observations[observation.id] = evolve(observation, stalled=True)
             self._emit(Stalled(workflow=workflow, seen_at=self.utc_now(), seconds=seconds, usual=usual))
@@ -261,11 +261,11 @@ class Tracker(Generic[W]):
     def eta(self, id: int) -> float | None:
         """Return the seconds that a workflow usually still takes to its end. None if that is not known."""
         observation = self.observations.get(id)
-        return None if observation is None else self._estimates.until_end(observation, self.clock.now())
+        return None if observation is None else self.estimates.until_end(observation, self.clock.now())
 
     def remaining(self, id: int) -> float | None:
         """Return the seconds until a workflow's next change, usually. None if that is not known."""
-        return self._estimates.until_change(self.observations[id], self.clock.now())
+        return self.estimates.until_change(self.observations[id], self.clock.now())
 
 
 def _is_stalled(seconds: float, usual: float | None, allowed: float | timedelta) -> bool:
