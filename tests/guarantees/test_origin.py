@@ -282,7 +282,7 @@ async def test_no_environment_variable_has_the_session_keys_written_to_a_file(
         ("http://127.0.0.1.example.org", "must be https://"),
         ("https://user:s3cret@archive.example.org", "must not carry credentials"),
         ("https://s3cret@archive.example.org", "must not carry credentials"),
-        ("ftp://archive.example.org", "must be an absolute URL"),
+        ("ftp://archive.example.org", "must begin with https:// or http://"),
         ("https://archive.example.org?to=evil", "end it with the path"),
     ],
 )

@@ -1,7 +1,8 @@
 """Checks the base URL of a client and builds every request URL from it. Pure."""
 
 import ipaddress
-from urllib.parse import urlencode, urlsplit
+import re
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from attrs import frozen
 
@@ -10,7 +11,9 @@ from workflow_async.errors import InvalidArgument
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine."""
-ABSOLUTE_ADVICE = "must be an absolute URL such as https://oc.example.org"
+EXAMPLE = "https://archive.example.org"
+HOST_NAME = re.compile(r"(?=.{1,254}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE | re.ASCII)
+"""The names that can be looked up: RFC 1123, section 2.1, and the underscore, which private networks use."""
 
 
 @frozen
@@ -25,24 +28,14 @@ class Origin:
 
         Raise `InvalidArgument` for user information, a query, a fragment, or http:// to another machine.
         """
-        if not isinstance(url, str) or not url.isprintable() or " " in url:
-            raise InvalidArgument("url", "must not contain spaces, line ends or control characters: strip it")
-        try:
-            parts = urlsplit(_ascii(url))
-            is_valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        except InvalidArgument:
-            raise
-        except ValueError:  # brackets without an IPv6 address, or a port that is no number
-            raise InvalidArgument("url", ABSOLUTE_ADVICE) from None
-        if not is_valid:
-            raise InvalidArgument("url", ABSOLUTE_ADVICE)
+        parts = split_url("url", url, schemes=("https", "http"), example=EXAMPLE)
         if parts.username is not None or parts.password is not None:
             raise InvalidArgument("url", "must not carry credentials, which end up in logs: use auth=")
         if parts.query or parts.fragment:
             raise InvalidArgument("url", "must not have a query or a fragment: end it with the path")
-        if not url.isascii() and not parts.path.isascii():
+        if not parts.path.isascii():
             raise InvalidArgument("url", "must have a path in ASCII: percent-encode it")
-        if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(parts.hostname or "")):
+        if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname or "")):
             raise InvalidArgument(
                 "url", "must be https://, because http:// sends passwords in clear: or pass allow_insecure_http=True"
             )
@@ -72,23 +65,71 @@ def _normalized(url: str) -> tuple[str, str, int | None, str]:
     return parts.scheme, "localhost" if host in LOCAL_HOSTS else host, port, parts.path.rstrip("/")
 
 
-def _ascii(url: str) -> str:
-    """Return the URL with its host name in ASCII (IDNA 2008, RFC 5891)."""
-    if url.isascii():
-        return url
+def split_url(argument: str, url: str, *, schemes: tuple[str, ...], example: str) -> SplitResult:
+    """Return the parts of an absolute URL, with its host name in ASCII (IDNA 2008, RFC 5891).
+
+    Raises:
+        InvalidArgument: the URL is misspelled. The message says where.
+    """
+    if not isinstance(url, str) or not url:
+        raise InvalidArgument(argument, f"must be an absolute URL such as {example}")
+    if not url.isprintable() or " " in url:
+        advice = ": strip it" if url != url.strip() else ""
+        raise InvalidArgument(argument, f"must not contain spaces, line ends or control characters{advice}")
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() not in schemes:
+        names = " or ".join(f"{name}://" for name in schemes)
+        raise InvalidArgument(argument, f"must begin with {names}, such as {example}")
+    if rest[:1] in {"", "/", "?", "#"}:
+        raise InvalidArgument(argument, f"has no host name: write it after {scheme.lower()}://, such as {example}")
+    parts = _with_ascii_host(argument, _split(argument, url))
+    _check_port(argument, parts)
+    return parts
+
+
+def _split(argument: str, url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets without an IPv6 address, or characters that look like a slash
+        parts = None
+    if parts is None or not parts.hostname:
+        raise _invalid_host(argument)
+    return parts
+
+
+def _invalid_host(argument: str) -> InvalidArgument:
+    return InvalidArgument(argument, "has an invalid host name: check its spelling")
+
+
+def _check_port(argument: str, parts: SplitResult) -> None:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise InvalidArgument(argument, "has an invalid port: give a number from 1 to 65535, or leave it out")
+
+
+def _with_ascii_host(argument: str, parts: SplitResult) -> SplitResult:
+    """Return the parts with the host name in ASCII."""
+    host = parts.hostname or ""
+    if host.isascii():
+        if not (":" in host or HOST_NAME.fullmatch(host)):  # urlsplit has checked IPv6 addresses
+            raise _invalid_host(argument)
+        return parts
     import idna
 
-    parts = urlsplit(url)
     try:
-        host = idna.encode(parts.hostname or "", uts46=True).decode()
+        encoded = idna.encode(host, uts46=True).decode()
     except idna.IDNAError:
-        raise InvalidArgument("url", "has an invalid host name: check its spelling") from None
-    user, at, _ = parts.netloc.rpartition("@")
-    port = "" if parts.port is None else f":{parts.port}"
-    return parts._replace(netloc=f"{user}{at}{host}{port}").geturl()
+        raise _invalid_host(argument) from None
+    user, at, address = parts.netloc.rpartition("@")
+    _, colon, port = address.partition(":")
+    return parts._replace(netloc=f"{user}{at}{encoded}{colon}{port}")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return True if a host name or address is this machine."""
     if host == "localhost":
         return True
     try:

@@ -1,6 +1,7 @@
 """The one origin to which a client sends requests."""
 
 import contextlib
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,6 +28,8 @@ from workflow_async.errors import InvalidArgument
         ("https://preservica.münchen.de", "https://preservica.xn--mnchen-3ya.de"),
         ("https://Preservica.MÜNCHEN.de:8443/x", "https://preservica.xn--mnchen-3ya.de:8443/x"),
         ("https://例え.jp/", "https://xn--r8jz45g.jp"),
+        ("https://oc_1.campus.", "https://oc_1.campus."),
+        ("https://oc.example.org:", "https://oc.example.org:"),
     ],
 )
 def test_a_base_url_keeps_its_host_port_and_mount(url: str, base: str) -> None:
@@ -57,13 +60,32 @@ def test_an_invalid_url_or_one_with_secrets_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
+        (None, "must be an absolute URL such as https://archive.example.org"),
+        ("", "must be an absolute URL such as https://archive.example.org"),
         ("https://oc.example.org\n", "must not contain spaces, line ends or control characters: strip it"),
         (" https://oc.example.org", "must not contain spaces, line ends or control characters: strip it"),
+        ("https://oc example.org", "must not contain spaces, line ends or control characters"),
+        ("https://oc.example\0.org", "must not contain spaces, line ends or control characters"),
+        ("oc.example.org", "must begin with https:// or http://, such as https://archive.example.org"),
+        ("oc.example.org:443", "must begin with https:// or http://, such as https://archive.example.org"),
+        ("https:/oc.example.org", "must begin with https:// or http://, such as https://archive.example.org"),
+        ("ftp://oc.example.org", "must begin with https:// or http://, such as https://archive.example.org"),
+        ("https://", "has no host name: write it after https://, such as https://archive.example.org"),
+        ("HTTP:///api", "has no host name: write it after http://, such as https://archive.example.org"),
+        ("https://:8443", "has an invalid host name: check its spelling"),
         ("https://münchen..de", "has an invalid host name: check its spelling"),
+        ("https://muenchen..de", "has an invalid host name: check its spelling"),
+        ("https://oc,example.org", "has an invalid host name: check its spelling"),
+        (f"https://{'a' * 64}.org", "has an invalid host name: check its spelling"),
+        ("https://[::1", "has an invalid host name: check its spelling"),
+        ("https://oc.example.org\\api", "has an invalid host name: check its spelling"),
+        ("https://oc.example.org:99999", "has an invalid port: give a number from 1 to 65535, or leave it out"),
+        ("https://münchen.de:0", "has an invalid port: give a number from 1 to 65535, or leave it out"),
+        ("https://[::1]:x", "has an invalid port: give a number from 1 to 65535, or leave it out"),
         ("https://münchen.de/ö", "must have a path in ASCII: percent-encode it"),
     ],
 )
-def test_a_misspelled_url_is_refused_with_the_reason(url: str, reason: str) -> None:
+def test_a_misspelled_url_is_refused_with_the_reason(url: Any, reason: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         Origin.parse(url)
     assert caught.value.why == reason
