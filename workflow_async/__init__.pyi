@@ -1,5 +1,6 @@
 from ._core.call import Page as Page, ParameterValue as ParameterValue, UnreadableRow as UnreadableRow
 from ._http import HTTPBackend as HTTPBackend
+from ._http.tls import TLS as TLS
 from ._listing.listing import Listing as Listing, ListingReport as ListingReport
 from ._listing.scan import Consistency as Consistency
 from .auth import Basic as Basic, Bearer as Bearer, Digest as Digest, Secret as Secret

@@ -25,6 +25,7 @@ from tests.conftest import See
 from tests.support.byte_server import RawResponse, ReceivedRequest, SuspensionTrigger, http, serve
 from tests.unit.conftest import BORROWED, POOLED, http_argument
 from workflow_async import (
+    TLS,
     Basic,
     Bearer,
     Clock,
@@ -496,6 +497,15 @@ REJECTED: dict[str, Callable[[], object]] = {
     "oc no text": lambda: OpencastClient(HOST, auth=cast("Any", ("admin", PASSWORD.encode()))),
     "oc no pair": lambda: OpencastClient(HOST, auth=cast("Any", ("admin", PASSWORD, "more"))),
     "oc role": lambda: OpencastClient(HOST, auth=("admin", PASSWORD), run_with_roles=("A,B",)),
+    "oc proxy": lambda: OpencastClient(HOST, auth=("a", "b"), proxy=f"socks5://user:{PASSWORD}@proxy"),
+    "oc proxy without a scheme": lambda: OpencastClient(HOST, auth=("a", "b"), proxy=f"user:{PASSWORD}@proxy:3128"),
+    "oc proxy without a port": lambda: OpencastClient(HOST, auth=("a", "b"), proxy=f"http://user:{PASSWORD}@proxy:x"),
+    "oc proxy password": lambda: OpencastClient(HOST, auth=("a", "b"), proxy=f"http://user:{PASSWORD}%0A@proxy"),
+    "pv proxy": lambda: PreservicaClient(HOST, username="u", password="p", proxy=f"https://user:{PASSWORD}@proxy"),
+    "client certificate": lambda: TLS(client_cert=cast("Any", ("cert.pem", None, PASSWORD))),
+    "missing client certificate": lambda: OpencastClient(
+        HOST, auth=("a", "b"), tls=TLS(client_cert=("none.pem", "none.pem", PASSWORD))
+    ),
     "oc environment": lambda: OpencastClient.from_env(url="ftp://x", username="admin", password=PASSWORD),
     "digest": lambda: Digest("a", PASSWORD + "\n"),
     "basic": lambda: Basic("a:b", PASSWORD),

@@ -18,10 +18,12 @@ from tests.conftest import FakeTime
 from workflow_async import Basic, Limits, Retry, Timeouts
 from workflow_async._core.auth import Credential
 from workflow_async._core.call import Call, Replay, Reply
+from workflow_async._core.client import optional_secret
 from workflow_async._core.origin import Origin
 from workflow_async._core.transport import Transport
 from workflow_async._decode.json import json_tree
 from workflow_async._http import HTTPBackend, make_backend
+from workflow_async._http.tls import TLS
 from workflow_async.errors import CallError
 from workflow_async.settings import Clock
 
@@ -187,11 +189,14 @@ def make_transport(
     limits: Limits = DEFAULT_LIMITS,
     http: HTTPBackend | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    tls: TLS | None = None,
+    proxy: str | None = None,
 ) -> Transport:
     """Return a transport that is not open."""
+    backend = http or default_backend.http
     return Transport(
         origin=Origin.parse(url),
-        backend=make_backend(http or default_backend.http, limits, timeouts, ssl_context),
+        backend=make_backend(backend, limits, timeouts, ssl_context, tls=tls, proxy=optional_secret(proxy), server=url),
         credential=credential or Basic("user", "secret"),
         retry=retry,
         timeouts=timeouts,

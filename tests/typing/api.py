@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, assert_never, assert_type
 
 from workflow_async import (
+    TLS,
     Basic,
     Bearer,
     Clock,
@@ -20,6 +21,7 @@ from workflow_async import (
     Poll,
     PreservicaClient,
     Retry,
+    Secret,
     Timeouts,
     UnreadableRow,
     batch,
@@ -52,6 +54,7 @@ async def clients() -> None:
         OpencastClient("https://oc.example.org", auth=("user", "secret"), timeouts=Timeouts(call=10)) as oc,
         OpencastClient("https://oc.example.org", auth=Basic("user", "secret"), run_as_user="other"),
         OpencastClient("https://oc.example.org", auth=Digest("user", "secret"), limits=Limits(connections=4)),
+        OpencastClient("https://oc.example.org", auth=("user", "secret"), tls=TLS(ca_file="ca.pem"), proxy="env"),
         OpencastClient("https://oc.example.org", auth=Bearer("token"), clock=Clock(), run_with_roles=("ROLE_A",)),
         PreservicaClient("eu.preservica.com", username="user", password="secret", tenant="t") as pv,
         PreservicaClient.from_env(credentials_path=Path("credentials.properties"), retry=Retry()) as from_env,
@@ -69,7 +72,8 @@ async def clients() -> None:
         assert_type(pv.monitors, preservica.Monitors)
         oc_options: opencast.ClientOptions = {"run_as_user": "lecturer", "limits": Limits(connections=4)}
         assert_type(OpencastClient.from_env(url="https://oc.example.org", **oc_options), OpencastClient)
-        options: preservica.ClientOptions = {"retry": Retry(), "timeouts": Timeouts(call=10)}
+        options: preservica.ClientOptions = {"retry": Retry(), "timeouts": Timeouts(call=10), "proxy": Secret("env")}
+        assert_type(TLS(client_cert=(Path("c.pem"), "k.pem", Secret("s")), system_store=True), TLS)
         PreservicaClient.from_env(**options)
     assert_type(await oc.open(), OpencastClient)
     assert_type(await pv.open(), PreservicaClient)

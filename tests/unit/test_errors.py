@@ -77,6 +77,7 @@ EVERY = [
     (errors.NotSent("not sent"), "not sent"),
     (ConnectFailed("refused"), "refused"),
     (TLSVerificationFailed("unknown authority"), "unknown authority"),
+    (errors.ProxyRefused("the proxy opened no tunnel", status=407), "the proxy opened no tunnel"),
     (ConnectionBroken("ReadError", reused=True), "ReadError"),
     (DeadlineExceeded("no response within 3 s", sent=False), "no response within 3 s"),
     (errors.NotSentInTime("no place within 3 s"), "no place within 3 s"),

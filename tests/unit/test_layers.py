@@ -33,6 +33,7 @@ PURE = {
     "problems",
     *(f"errors/{name}" for name in ("__init__", "_base", "_content", "_status", "_transport", "_workflow")),
     *(f"_core/{name}" for name in ("auth", "call", "excerpts", "origin", "provenance", "retry", "status")),
+    "_http/proxy",
     *(f"_decode/{name}" for name in ("compiled", "json", "raw", "records", "reference", "values")),
     *(f"_decode/{name}" for name in ("xml", "xml_rows")),
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "resume", "scan")),

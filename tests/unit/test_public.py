@@ -21,7 +21,7 @@ from workflow_async.errors import CallError, NotFound
 PUBLIC = {
     "workflow_async": """
         Basic Bearer Clock Consistency Digest HTTPBackend Limits Listing ListingReport OpencastClient Page
-        ParameterValue Phase Poll PreservicaClient Retry Secret Timeouts UnreadableRow
+        ParameterValue Phase Poll PreservicaClient Retry Secret TLS Timeouts UnreadableRow
     """,
     "workflow_async.auth": "Basic Bearer Digest Secret TokenFunction",
     "workflow_async.batch": """

@@ -15,6 +15,7 @@ from workflow_async.errors import (
     DeadlineExceeded,
     DecodeError,
     ForeignResponse,
+    ProxyRefused,
     ResponseMismatch,
     ResponseTooLarge,
     ServerError,
@@ -36,6 +37,8 @@ def retryable(error: CallError, replay: Replay) -> bool:
     if isinstance(error, ForeignResponse):
         return True
     if isinstance(error, StatusError):
+        return error.status in RETRY_STATUS
+    if isinstance(error, ProxyRefused):
         return error.status in RETRY_STATUS
     if isinstance(error, TransportError):
         return not isinstance(error, TLSVerificationFailed | ResponseTooLarge)

@@ -7,10 +7,12 @@
 """
 
 import importlib
+import os
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
+from workflow_async._core.auth import Secret
 from workflow_async._core.backend import Backend
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Limits, Timeouts
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     import httpx2
 
     from workflow_async._http.pool import ConnectionFactory
+    from workflow_async._http.proxy import Proxy
+    from workflow_async._http.tls import TLS
 
 HTTPBackend: TypeAlias = Union[Literal["httpx", "httpx2", "aiohttp"], "httpx.AsyncClient", "httpx2.AsyncClient"]
 """The name of a library, or an `AsyncClient` that the caller owns and closes."""
@@ -30,36 +34,82 @@ CONNECTIONS = {"httpx": "httpcore", "httpx2": "httpcore2"}
 """The library that makes the connections of an HTTP client library."""
 
 
-def make_backend(http: HTTPBackend, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Backend:
+def make_backend(
+    http: HTTPBackend,
+    limits: Limits,
+    timeouts: Timeouts,
+    context: "ssl.SSLContext | None" = None,
+    *,
+    tls: "TLS | None" = None,
+    proxy: Secret | None = None,
+    server: str = "",
+) -> Backend:
     """Return the backend for `http=`.
 
-    Raise `InvalidArgument` for any other value, and for an extra that is not installed.
+    Args:
+        http: the name of a library, or an `AsyncClient`.
+        limits: the limits of the client.
+        timeouts: the timeouts of the client.
+        context: the value of `ssl_context=`.
+        tls: the TLS settings instead of a context.
+        proxy: the value of `proxy=`.
+        server: the base URL of the server, which decides whether a proxy of the environment is used.
+
+    Raises:
+        InvalidArgument: any other value, settings that exclude each other, or an extra that is not installed.
     """
     if isinstance(http, str) and http in (*CONNECTIONS, "aiohttp"):
-        return _pool(http, limits, timeouts, context)
+        return _pool(http, limits, timeouts, _context(context, tls), _proxy(proxy, server))
     for name in CONNECTIONS:
         module = sys.modules.get(name)  # an AsyncClient exists only if its library was imported
         if module is not None and isinstance(http, module.AsyncClient):
             from workflow_async._http.borrowed import BorrowedClient
 
+            _check_unset(ssl_context=context, tls=tls, proxy=proxy)
             return BorrowedClient(http, module, limits, timeouts)
     raise InvalidArgument("http", 'must be "httpx", "httpx2", "aiohttp", or a ready AsyncClient of httpx or httpx2')
 
 
-def _pool(name: str, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Backend:
+def _check_unset(**settings: object) -> None:
+    """Raise `InvalidArgument` if a setting is given that an `AsyncClient` has of its own."""
+    for name, value in settings.items():
+        if value is not None:
+            raise InvalidArgument(name, "has no effect on the AsyncClient given as http=: set it on that client")
+
+
+def _context(context: "ssl.SSLContext | None", tls: "TLS | None") -> "ssl.SSLContext | None":
+    """Return the TLS context. None if neither argument is given: the default context is made on first use."""
+    from workflow_async._http.tls import checked_context, checked_tls, tls_context
+
+    if tls is not None:
+        return tls_context(checked_tls(tls, context))
+    return None if context is None else checked_context(context)
+
+
+def _proxy(setting: Secret | None, server: str) -> "Proxy | None":
+    if setting is None:
+        return None
+    from workflow_async._http.proxy import find_proxy
+
+    return find_proxy(setting, server, os.environ)
+
+
+def _pool(
+    name: str, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None", proxy: "Proxy | None"
+) -> Backend:
     if find_spec(name) is None:
         raise InvalidArgument("http", f"{name!r} needs its extra: pip install 'workflow-async[{name}]'")
-    from workflow_async._http.pool import ConnectionPool, checked_context
+    from workflow_async._http.pool import ConnectionPool
 
-    return ConnectionPool(_connection_factory(name, limits, timeouts), checked_context(context))
+    return ConnectionPool(_connection_factory(name, limits, timeouts, proxy), context)
 
 
-def _connection_factory(name: str, limits: Limits, timeouts: Timeouts) -> "ConnectionFactory":
+def _connection_factory(name: str, limits: Limits, timeouts: Timeouts, proxy: "Proxy | None") -> "ConnectionFactory":
     """Return the function that makes the connections of a pool."""
     if name == "aiohttp":
         from workflow_async._http.aiohttp import AiohttpConnections
 
-        return AiohttpConnections(limits, timeouts).new_connection
+        return AiohttpConnections(limits, timeouts, proxy).new_connection
     from workflow_async._http.httpcore import HttpcoreConnections
 
-    return HttpcoreConnections(importlib.import_module(CONNECTIONS[name]), limits, timeouts).new_connection
+    return HttpcoreConnections(importlib.import_module(CONNECTIONS[name]), limits, timeouts, proxy).new_connection

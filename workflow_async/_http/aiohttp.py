@@ -16,10 +16,12 @@ from yarl import URL
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
+from workflow_async._http.advice import with_advice
 from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
 from workflow_async._http.errors import cause_chain, is_aiohttp_connecting, transport_error
 from workflow_async._http.pool import merge_headers, set_cookies
+from workflow_async._http.proxy import Proxy, forward_headers
 from workflow_async.errors import ContentEncodingError, ResponseTooLarge, TransportError
 from workflow_async.settings import Limits, Timeouts
 
@@ -37,6 +39,7 @@ class AiohttpConnections:
 
     limits: Limits
     timeouts: Timeouts
+    proxy: Proxy | None = None
     cookies: Cookies = field(factory=Cookies, init=False)
 
     def new_connection(self, context: ssl.SSLContext) -> "AiohttpConnection":
@@ -67,7 +70,7 @@ class AiohttpConnection:
         except (ResponseTooLarge, ContentEncodingError):
             raise
         except Exception as error:  # noqa: BLE001 - every exception is translated
-            translated = translated_error(cause_chain(error, outer), request, reused=self._has_served)
+            translated = self._failure(cause_chain(error, outer), request)
         else:
             self._has_served = True
             return reply
@@ -77,13 +80,20 @@ class AiohttpConnection:
         """Close the connection."""
         await self.session.close()
 
+    def _failure(self, chain: list[BaseException], request: Request) -> TransportError:
+        error = translated_error(chain, request, reused=self._has_served)
+        return with_advice(error, chain, proxy=self.shared.proxy)
+
     async def _exchange(self, request: Request) -> Reply:
+        proxy = self.shared.proxy
         sending = self.session.request(
             request.method,
             URL(request.url, encoded=True),
-            headers=(*request.headers, *self.shared.cookies.headers(request.url)),
+            headers=(*request.headers, *self.shared.cookies.headers(request.url), *forward_headers(proxy, request.url)),
             data=request.body,
             allow_redirects=False,
+            proxy=None if proxy is None else URL(proxy.url),
+            proxy_headers=None if proxy is None else dict(proxy.headers),
         )
         async with sending as response:
             headers = merge_headers(response.raw_headers)

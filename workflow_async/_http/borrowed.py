@@ -11,6 +11,7 @@ from attrs import define, field
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
 from workflow_async._core.cancellation import close_in_child, in_child_task, is_cancellation
+from workflow_async._http.advice import with_advice, with_reason
 from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
 from workflow_async._http.errors import cause_chain, drop_frames, not_grouped, translated_error
@@ -114,4 +115,4 @@ class BorrowedClient:
         reason = progress.redacted(error.reason)
         if type(error) in {TransportError, NotSent}:
             reason += " (raised by a hook or the transport of the client given as http=)"
-        return type(error)(reason)
+        return with_advice(with_reason(error, reason), chain, borrowed=True)

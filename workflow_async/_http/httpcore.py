@@ -17,11 +17,14 @@ from attrs import define, field
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
 from workflow_async._core.cancellation import shielded_close
+from workflow_async._http.advice import with_advice
 from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
 from workflow_async._http.errors import cause_chain, is_from_httpcore, is_from_mock, is_unconnected, translated_error
 from workflow_async._http.pool import merge_headers, set_cookies
+from workflow_async._http.proxy import Proxy, forward_headers
 from workflow_async._http.trace import RequestTrace
+from workflow_async._http.tunnel import TunnelBackend
 from workflow_async.errors import ContentEncodingError, ResponseTooLarge, TransportError
 from workflow_async.settings import Limits, Timeouts
 
@@ -39,18 +42,23 @@ class HttpcoreConnections:
     library: ModuleType
     limits: Limits
     timeouts: Timeouts
+    proxy: Proxy | None = None
     cookies: Cookies = field(factory=Cookies, init=False)
     parsed: Any = field(init=False, repr=False)
-    """Returns the parsed URL."""
+    """Returns the URL as httpcore takes it. A proxy forwards a request for http:// by its whole URL."""
     _timeouts: dict[str, float | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.parsed = lru_cache(maxsize=MAX_PARSED_URLS)(self.library.URL)
+        self.parsed = lru_cache(maxsize=MAX_PARSED_URLS)(self._parse)
         self._timeouts = {"connect": self.timeouts.connect, "read": None, "write": None}
 
     def new_connection(self, context: ssl.SSLContext) -> "HttpcoreConnection":
         """Return a new connection."""
         return HttpcoreConnection(self, context)
+
+    def network_backend(self, url: str) -> TunnelBackend | None:
+        """Return what opens the connections to a URL. None for the library's own."""
+        return None if self.proxy is None or not url.startswith("https:") else TunnelBackend(self.library, self.proxy)
 
     def message(self, request: Request, **extensions: object) -> "httpcore.Request":
         """Return the request as httpcore takes it."""
@@ -59,12 +67,22 @@ class HttpcoreConnections:
             self.parsed(request.url),
             headers=[
                 *_framing_headers(request),
-                *_encoded_headers((*request.headers, *self.cookies.headers(request.url))),
+                *_encoded_headers(
+                    (*request.headers, *self.cookies.headers(request.url), *forward_headers(self.proxy, request.url))
+                ),
             ],
             content=request.body,
             extensions={"timeout": self._timeouts, **extensions},
         )
         return message
+
+    def _parse(self, url: str) -> "httpcore.URL":
+        parsed: httpcore.URL = self.library.URL(url)
+        if self.proxy is None or parsed.scheme == b"https":
+            return parsed
+        hop = self.library.URL(self.proxy.url)
+        forwarded: httpcore.URL = self.library.URL(scheme=hop.scheme, host=hop.host, port=hop.port, target=url)
+        return forwarded
 
 
 @define
@@ -105,11 +123,15 @@ class HttpcoreConnection:
     def _failure(self, chain: list[BaseException], trace: RequestTrace | None) -> TransportError:
         """Return the error to raise. A reused connection has no trace, so its request counts as sent."""
         unsent = trace is not None and not trace.begun and _is_unsent(chain, trace)
-        return translated_error(self.shared.library, chain, unsent=unsent, reused=trace is None)
+        error = translated_error(self.shared.library, chain, unsent=unsent, reused=trace is None)
+        return with_advice(error, chain, proxy=self.shared.proxy)
 
     def _connect(self, url: str) -> "httpcore.AsyncHTTPConnection":
         connection: httpcore.AsyncHTTPConnection = self.shared.library.AsyncHTTPConnection(
-            self.shared.parsed(url).origin, ssl_context=self.context, keepalive_expiry=self.shared.limits.keepalive
+            self.shared.parsed(url).origin,
+            ssl_context=self.context,
+            keepalive_expiry=self.shared.limits.keepalive,
+            network_backend=self.shared.network_backend(url),
         )
         self._connection = connection
         return connection

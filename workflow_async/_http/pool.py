@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-import certifi
 from attrs import define, field
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
 from workflow_async._core.cancellation import shielded_close
 from workflow_async._http.errors import drop_frames
-from workflow_async.errors import InvalidArgument, TransportError
+from workflow_async._http.tls import tls_context
+from workflow_async.errors import TransportError
 
 
 class PooledConnection(Protocol):
@@ -66,25 +66,8 @@ class ConnectionPool:
     def _ssl_context(self, url: str) -> ssl.SSLContext:
         """Return the one TLS context of all connections, made on first use."""
         if self.context is None:
-            self.context = _certifi_context() if url.startswith("https:") else _empty_context()
+            self.context = tls_context(None) if url.startswith("https:") else _empty_context()
         return self.context
-
-
-def checked_context(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
-    """Return the TLS context. Raise `InvalidArgument` if it does not verify certificates and host names."""
-    if context is not None and (context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname):
-        raise InvalidArgument("ssl_context", "must verify certificates and host names")
-    return context
-
-
-def _certifi_context() -> ssl.SSLContext:
-    """Return a context with certifi's authorities.
-
-    `ssl.create_default_context` would also write the session keys to SSLKEYLOGFILE.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(certifi.where())
-    return context
 
 
 def _empty_context() -> ssl.SSLContext:

@@ -9,7 +9,8 @@
     │   ├── TransportError        no complete response arrived
     │   │   ├── NotSent           nothing was sent, so nothing has happened
     │   │   │   ├── ConnectFailed no connection could be made
-    │   │   │   │   └── TLSVerificationFailed
+    │   │   │   │   ├── TLSVerificationFailed
+    │   │   │   │   └── ProxyRefused
     │   │   │   └── NotSentInTime a timeout passed first (also a TimeoutError)
     │   │   ├── ConnectionBroken  the connection ended early
     │   │   ├── DeadlineExceeded  a timeout of `Timeouts` passed (also a TimeoutError)
@@ -89,6 +90,7 @@ from workflow_async.errors._transport import (
     DeadlineExceeded,
     NotSent,
     NotSentInTime,
+    ProxyRefused,
     ResponseTooLarge,
     TLSVerificationFailed,
     TransportError,
@@ -136,6 +138,7 @@ __all__ = [
     "PartialFailure",
     "PollTaskFailed",
     "PreparedStart",
+    "ProxyRefused",
     "RateLimited",
     "ResponseMismatch",
     "ResponseTooLarge",

@@ -29,6 +29,14 @@ class TLSVerificationFailed(ConnectFailed):
     """The server's certificate is not trusted, has expired, or is for another host."""
 
 
+class ProxyRefused(ConnectFailed):
+    """The proxy refused to open a tunnel to the server. `status` is its answer, such as 407 or 502."""
+
+    def __init__(self, reason: str, *, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
 class ConnectionBroken(TransportError):
     """The connection ended before the response was complete."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import ssl
 
     from workflow_async._core.origin import Origin
+    from workflow_async._http.tls import TLS
     from workflow_async.opencast.records import Me, Version
 
 
@@ -26,7 +27,9 @@ class ClientOptions(TypedDict, total=False):
     limits: Limits
     clock: Clock
     http: HTTPBackend
+    tls: "TLS | None"
     ssl_context: "ssl.SSLContext | None"
+    proxy: str | Secret | None
     allow_insecure_http: bool
 
 
@@ -43,8 +46,10 @@ class OpencastClient(Client):
         retry, timeouts, limits, clock: see `workflow_async.settings`.
         http: the HTTP backend: "httpx", "httpx2" or "aiohttp" (all but the first are extras), or an `AsyncClient` of
             httpx or httpx2. The caller closes such a client.
-        ssl_context: the certificates to trust. Must verify. Default: certifi's authorities. An `AsyncClient` has its
-            own.
+        tls: the authorities to trust and the client certificate to present, see `TLS`. Default: certifi's authorities.
+        ssl_context: a TLS context in place of `tls`. Must verify.
+        proxy: the URL of an HTTP proxy, such as http://user:password@proxy.example.org:3128, or "env" for HTTPS_PROXY
+            and NO_PROXY of the environment. Default: no proxy. An `AsyncClient` in `http` has its own TLS and proxy.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
@@ -65,7 +70,9 @@ class OpencastClient(Client):
         limits: Limits = Limits(),
         clock: Clock = Clock(),
         http: HTTPBackend = "httpx",
+        tls: "TLS | None" = None,
         ssl_context: "ssl.SSLContext | None" = None,
+        proxy: str | Secret | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
         from workflow_async._core.origin import Origin
@@ -78,10 +85,12 @@ class OpencastClient(Client):
         from workflow_async.opencast.monitor_source import OpencastSource
         from workflow_async.opencast.workflows import Workflows
 
-        auth = _with_secret(auth)  # no local variable holds the password as a text any more
+        auth = _with_secret(auth)  # no local variable holds a password as a text any more
+        proxy = optional_secret(proxy)
+        origin = _origin(Origin.parse(url, allow_insecure_http=allow_insecure_http))
         self._transport = Transport(
-            origin=_origin(Origin.parse(url, allow_insecure_http=allow_insecure_http)),
-            backend=make_backend(http, limits, timeouts, ssl_context),
+            origin=origin,
+            backend=make_backend(http, limits, timeouts, ssl_context, tls=tls, proxy=proxy, server=origin.base),
             credential=_credential(auth),
             extra_headers=_run_as_headers(run_as_user, run_with_roles),
             retry=retry,

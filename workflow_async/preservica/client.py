@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import ssl
 
     from workflow_async._core.origin import Origin
+    from workflow_async._http.tls import TLS
     from workflow_async.preservica.login_calls import Password
     from workflow_async.preservica.token_store import TokenStore
 
@@ -28,7 +29,9 @@ class ClientOptions(TypedDict, total=False):
     limits: Limits
     clock: Clock
     http: HTTPBackend
+    tls: "TLS | None"
     ssl_context: "ssl.SSLContext | None"
+    proxy: str | Secret | None
     allow_insecure_http: bool
 
 
@@ -50,8 +53,10 @@ class PreservicaClient(Client):
         retry, timeouts, limits, clock: see `workflow_async.settings`.
         http: the HTTP backend: "httpx", "httpx2" or "aiohttp" (all but the first are extras), or an `AsyncClient` of
             httpx or httpx2. The caller closes such a client.
-        ssl_context: the certificates to trust. Must verify. Default: certifi's authorities. An `AsyncClient` has its
-            own.
+        tls: the authorities to trust and the client certificate to present, see `TLS`. Default: certifi's authorities.
+        ssl_context: a TLS context in place of `tls`. Must verify.
+        proxy: the URL of an HTTP proxy, such as http://user:password@proxy.example.org:3128, or "env" for HTTPS_PROXY
+            and NO_PROXY of the environment. Default: no proxy. An `AsyncClient` in `http` has its own TLS and proxy.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
@@ -75,7 +80,9 @@ class PreservicaClient(Client):
         limits: Limits = Limits(),
         clock: Clock = Clock(),
         http: HTTPBackend = "httpx",
+        tls: "TLS | None" = None,
         ssl_context: "ssl.SSLContext | None" = None,
+        proxy: str | Secret | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
         from workflow_async._core.provenance import Control
@@ -91,11 +98,12 @@ class PreservicaClient(Client):
         from workflow_async.preservica.workflows import Workflows
 
         password = password if callable(password) else to_secret(password)  # no local variable holds the text
-        two_factor = optional_secret(two_factor)
+        two_factor, proxy = optional_secret(two_factor), optional_secret(proxy)
+        origin = _origin(server, allow_insecure_http=allow_insecure_http)
         login = TokenService(Account(username, password, tenant, two_factor, shared_secret), token_store)
         self._transport = login.transport = Transport(
-            origin=_origin(server, allow_insecure_http=allow_insecure_http),
-            backend=make_backend(http, limits, timeouts, ssl_context),
+            origin=origin,
+            backend=make_backend(http, limits, timeouts, ssl_context, tls=tls, proxy=proxy, server=origin.base),
             credential=TokenAuth(login.log_in, login.refresh, clock),
             retry=retry,
             timeouts=timeouts,

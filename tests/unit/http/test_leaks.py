@@ -19,7 +19,8 @@ from tests.conftest import FakeTime
 from tests.support.byte_server import GET, NO_RETRIES, connected, http, serve, until
 from tests.support.http2_server import H2Stream, serve_h2
 from tests.support.misbehaving_server import ConnectionHandler, RawServer, no_opening, raw_server, relay
-from tests.unit.http.test_proxies import PROXIED, by_socks, socks_tunnel, tunnel
+from tests.support.proxy_server import tunnel
+from tests.unit.http.test_proxies import PROXIED, by_socks, socks_tunnel
 from workflow_async import Retry, Timeouts
 from workflow_async._http import HTTPBackend
 
@@ -164,7 +165,12 @@ async def opened(transport: Any) -> AsyncIterator[HTTPBackend]:
 
 
 async def cancel_everywhere(
-    make: Callable[[], Any], cancel: CancelMethod, url: str, relay: RawServer, retry: Retry = NO_RETRIES
+    make: Callable[[], Any],
+    cancel: CancelMethod,
+    url: str,
+    relay: RawServer,
+    retry: Retry = NO_RETRIES,
+    proxy: str | None = None,
 ) -> int:
     """Cancel a call at each turn of the loop and prove that the next call succeeds. Return the number of turns."""
     count, finished = 0, False
@@ -173,7 +179,7 @@ async def cancel_everywhere(
         async with opened(make()) as backend:
             settings: dict[str, Any] = {"http": backend, "timeouts": SHORT_TIMEOUTS, "retry": retry}
             if isinstance(backend, str):
-                settings["ssl_context"] = TRUST
+                settings |= {"ssl_context": TRUST, "proxy": proxy}
             async with connected(url, FakeTime().clock, **settings) as transport:
                 finished = await cancel(lambda transport=transport: transport.send(GET), count)  # type: ignore[misc]  # bound to this turn
                 assert await transport.send(GET) == {}
@@ -243,6 +249,16 @@ async def test_a_call_cancelled_anywhere_leaves_no_connection_over_http2(library
 async def test_a_call_cancelled_in_a_tunnel_leaves_no_socket(kind: str, cancel: CancelMethod) -> None:
     async with serve(http(200, b"{}"), tls=SERVER_SIDE) as server, relay_to(server.url, tunnel) as (_, relay):
         assert await cancel_everywhere(lambda: PROXIED[kind](relay.url, TRUST), cancel, server.url, relay) > 10
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("cancel", [natively, natively_again_and_again, by_scope])
+@pytest.mark.parametrize("name", POOLED)
+async def test_a_call_cancelled_in_a_tunnel_of_the_pool_leaves_no_socket(
+    name: HTTPBackend, cancel: CancelMethod
+) -> None:
+    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as server, relay_to(server.url, tunnel) as (_, relay):
+        assert await cancel_everywhere(lambda: name, cancel, server.url, relay, proxy=relay.url) > 10
 
 
 @pytest.mark.sweep

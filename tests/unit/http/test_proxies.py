@@ -13,7 +13,8 @@ from httpx_aiohttp import AiohttpTransport
 
 from tests.conftest import FakeTime
 from tests.support.byte_server import GET, POST, ByteServer, RawResponse, connected, http, refused_url, serve, until
-from tests.support.misbehaving_server import ConnectionHandler, RawServer, Reader, Writer, raw_server, relay, reset
+from tests.support.misbehaving_server import ConnectionHandler, RawServer, Reader, Writer, raw_server, relay
+from tests.support.proxy_server import FAILING, SILENT, tunnel
 from tests.support.stub_clients import client_of
 from tests.unit.conftest import SSL_CONTEXT
 from workflow_async import Timeouts
@@ -70,51 +71,6 @@ async def get_and_start_errors(
 
 
 # Proxies that speak HTTP
-
-
-def proxy_that_responds(data: bytes, *, ending: str = "fin") -> ConnectionHandler:
-    """Return a handler that reads the CONNECT, sends `data`, and closes, resets or stalls."""
-
-    async def talk(reader: Reader, writer: Writer) -> None:
-        connects = await reader.readuntil(b"\r\n\r\n")
-        assert connects.startswith(b"CONNECT oc.example.org:443 ")
-        writer.write(data)
-        if ending == "rst":
-            reset(writer)
-        elif ending == "stall":
-            await reader.read()
-
-    return talk
-
-
-async def proxy_that_closes(_: Reader, __: Writer) -> None:
-    """Close before anything is read."""
-
-
-FAILING: dict[str, ConnectionHandler] = {
-    "closes at once": proxy_that_closes,
-    "closes after reading": proxy_that_responds(b""),
-    "resets": proxy_that_responds(b"", ending="rst"),
-    "closes in the status line": proxy_that_responds(b"HTTP/1.1 2"),
-    "closes in the headers": proxy_that_responds(b"HTTP/1.1 200 OK\r\nvia: 1.1 a"),
-    "wants a password": proxy_that_responds(
-        b"HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n"
-    ),
-    "finds no way": proxy_that_responds(b"HTTP/1.1 502 No\r\n\r\n"),
-    "forbids": proxy_that_responds(b"HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno"),
-    "redirects": proxy_that_responds(b"HTTP/1.1 302 No\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n"),
-    "is odd": proxy_that_responds(b"HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n"),
-    "talks rubbish": proxy_that_responds(b"\x15\x03\x01\x00\x02\x02\x46rubbish\r\n\r\n"),
-    "talks for ever": proxy_that_responds(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 60_000),
-    "closes the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n"),
-    "resets the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n", ending="rst"),
-    "talks in the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\n\r\n"),
-}
-SILENT: dict[str, ConnectionHandler] = {
-    "says nothing": proxy_that_responds(b"", ending="stall"),
-    "stops in the headers": proxy_that_responds(b"HTTP/1.1 200 OK\r\nvia: 1.1 a", ending="stall"),
-    "says nothing in the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n", ending="stall"),
-}
 
 
 @through
@@ -255,11 +211,6 @@ async def test_a_silent_socks_proxy_fails_after_the_connect_timeout(
 
 
 # Proxies that work
-
-
-async def tunnel(reader: Reader, writer: Writer) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
 
 
 async def socks_tunnel(reader: Reader, writer: Writer) -> None:
