@@ -6,12 +6,26 @@ from collections.abc import Awaitable, Callable
 
 from attrs import field, frozen
 
-from workflow_async._core.auth import Headers, Secret, checked_header, checked_name, checked_password, to_secret
+from workflow_async._core.auth import (
+    Headers,
+    Refusable,
+    Secret,
+    checked_header,
+    checked_name,
+    checked_password,
+    to_secret,
+)
 from workflow_async._core.call import Reply
 from workflow_async._core.digest import Digest
 from workflow_async.errors import InvalidArgument
 
-__all__ = ["Basic", "Bearer", "Digest", "Secret", "TokenFunction"]
+__all__ = ["Basic", "Bearer", "Digest", "PasswordFunction", "Secret", "TokenFunction"]
+
+
+PasswordFunction = Callable[[], "str | Secret | Awaitable[str | Secret]"]
+"""A function or coroutine function that returns the current password."""
+ADVICE = "open a new client with others, or give the password as a function"
+FUNCTION_ADVICE = "the function for the password must return another one"
 
 
 @frozen(init=False)
@@ -19,36 +33,42 @@ class Basic:
     """User name and password, sent with every request (HTTP Basic).
 
     See tests/contract/opencast.md, section 7.1.
+
+    Args:
+        username: the user.
+        password: the password, or a function or coroutine function that returns the current password. The function is
+            called before each request, and again after a 401. A new password clears the refusal of the old one.
     """
 
     username: str
-    password: Secret = field(repr=False)
+    password: Secret | PasswordFunction = field(repr=False)
 
-    def __init__(self, username: str, password: str | Secret) -> None:
-        password = to_secret(password)  # see `Secret`
+    def __init__(self, username: str, password: str | Secret | PasswordFunction) -> None:
+        password = password if callable(password) else to_secret(password)  # see `Secret`
         self.__attrs_init__(username, password)  # pyright: ignore[reportAttributeAccessIssue]
-        checked_password("password", password)
+        if isinstance(password, Secret):
+            checked_password("password", password)
         if ":" in checked_name("username", username):
             raise InvalidArgument("username", "must be printable, not empty, and without a colon")
 
-    @property
-    def fixed(self) -> bool:
-        """True: the password does not change."""
-        return True
+    def refusable(self, sent: Headers) -> Refusable:
+        """Return the user name and the password."""
+        return Refusable(sent, ADVICE if isinstance(self.password, Secret) else FUNCTION_ADVICE)
 
     @property
     def renews_on_redirect(self) -> bool:
-        """False: there is no other password."""
+        """False: a redirect does not mean that the password has changed."""
         return False
 
     async def headers(self, method: str, url: str) -> Headers:
         """Return `Authorization: Basic`, which is sent without waiting for a challenge."""
-        pair = f"{self.username}:{self.password.reveal()}".encode()
+        password = await _current(self.password)
+        pair = f"{self.username}:{checked_password('password', password)}".encode()
         return (("authorization", "Basic " + base64.b64encode(pair).decode()), ("x-requested-auth", "Basic"))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
-        """Return False: a refused password stays refused."""
-        return False
+        """Return True if a function now returns another password. A refused password stays refused."""
+        return callable(self.password) and await self.headers(method, url) != sent
 
 
 TokenFunction = Callable[[], "str | Secret | Awaitable[str | Secret]"]
@@ -78,29 +98,30 @@ class Bearer:
         token = token if callable(token) else to_secret(token)
         return cls(token)
 
-    @property
-    def fixed(self) -> bool:
-        """True if the token is a text, so that there is no other token."""
-        return isinstance(self.token, Secret)
+    def refusable(self, sent: Headers) -> Refusable | None:
+        """Return the token. None if a function returns it."""
+        return None if callable(self.token) else Refusable(sent, "open a new client, or give the token as a function")
 
     @property
     def renews_on_redirect(self) -> bool:
         """True if a function returns the token: single sign-on redirects where an API would send 401."""
-        return not self.fixed
+        return callable(self.token)
 
     async def headers(self, method: str, url: str) -> Headers:
         """Return `Authorization: Bearer`."""
-        token = await self._current()
+        token = await _current(self.token)
         return (("authorization", f"Bearer {checked_header('token', token.reveal())}"), ("x-requested-auth", "Basic"))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Return True if the function now returns another token."""
         return await self.headers(method, url) != sent
 
-    async def _current(self) -> Secret:
-        if isinstance(self.token, Secret):
-            return self.token
-        token = self.token()
-        text = to_secret(await token if inspect.isawaitable(token) else token)
-        del token  # see `Secret`
-        return text
+
+async def _current(value: Secret | PasswordFunction) -> Secret:
+    """Return the current password or token."""
+    if isinstance(value, Secret):
+        return value
+    current = value()
+    text = to_secret(await current if inspect.isawaitable(current) else current)
+    del current  # see `Secret`
+    return text

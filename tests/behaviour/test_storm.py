@@ -29,8 +29,10 @@ QUARTER = INTERVAL / 4
 class NoCredential:
     """A credential that costs no login."""
 
-    fixed: bool = False
     renews_on_redirect: bool = False
+
+    def refusable(self, sent: Headers) -> None:
+        return None
 
     async def headers(self, method: str, url: str) -> Headers:
         return ()

@@ -322,6 +322,55 @@ async def test_a_token_function_is_called_again_after_a_401_and_a_call_is_sent_t
     see("a token function: called again after a 401, 2 requests at most")
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("as_function", [False, True], ids=["a text", "a function"])
+async def test_a_wrong_basic_password_is_sent_once_by_one_client(
+    backend: HTTPBackend, *, as_function: bool, clock: Clock, see: See
+) -> None:
+    async def current() -> str:
+        return "wrong"
+
+    with Sandbox("16") as served:
+        password: Any = current if as_function else "wrong"
+        async with OpencastClient(served.opencast.url, auth=("admin", password), http=backend, clock=clock) as oc:
+            errors = []
+            for _ in range(5):
+                with pytest.raises(Unauthorized) as caught:
+                    await oc.me()
+                errors.append(str(caught.value))
+        assert [request.status for request in served.opencast.requests] == [401]
+    way = "the function for the password must return another one" if as_function else "open a new client with others"
+    assert all(f"these credentials are not tried again: {way}" in error for error in errors)
+    see("a wrong Basic password: 5 calls, 1 request")
+
+
+async def test_a_new_basic_password_of_a_function_clears_the_refusal(clock: Clock, see: See) -> None:
+    with Sandbox("16") as served:
+        right, current = served.opencast.password, "wrong"
+        async with OpencastClient(served.opencast.url, auth=("admin", lambda: current), clock=clock) as oc:
+            for _ in range(2):
+                with pytest.raises(Unauthorized):
+                    await oc.me()
+            current = right
+            await oc.me()
+            current = "wrong again"
+            for _ in range(2):
+                with pytest.raises(Unauthorized):
+                    await oc.me()
+            current = right
+            await oc.me()
+        assert [request.status for request in served.opencast.requests] == [401, 200, 401, 200]
+    see("a rotated Basic password: the next call sends it")
+
+
+async def test_a_basic_password_that_changes_under_a_call_is_asked_for_again(clock: Clock) -> None:
+    with Sandbox("16") as served:
+        passwords = iter(["old", served.opencast.password, served.opencast.password])
+        async with OpencastClient(served.opencast.url, auth=("admin", lambda: next(passwords)), clock=clock) as oc:
+            await oc.me()
+        assert [request.status for request in served.opencast.requests] == [401, 200]
+
+
 # Checks
 
 

@@ -5,6 +5,7 @@ import base64
 import copy
 import pickle
 import traceback
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -74,6 +75,51 @@ def printed(error: BaseException) -> str:
 async def test_a_refused_password_stays_refused() -> None:
     basic = Basic("a", "b")
     assert not await basic.renew(await basic.headers(*ASK), REFUSED, *ASK)
+
+
+def constant(password: str | Secret) -> Callable[[], str | Secret]:
+    return lambda: password
+
+
+def awaited(password: str | Secret) -> Callable[[], Awaitable[str | Secret]]:
+    async def current() -> str | Secret:
+        return password
+
+    return current
+
+
+@pytest.mark.parametrize("make", [constant, awaited])
+@pytest.mark.parametrize("password", ["pässwörd", Secret("pässwörd")], ids=["text", "secret"])
+async def test_a_function_returns_the_password_of_basic(make: Any, password: Any) -> None:
+    assert await Basic("a", make(password)).headers(*ASK) == await Basic("a", "pässwörd").headers(*ASK)
+
+
+async def test_a_function_renews_basic_only_by_another_password() -> None:
+    passwords = iter(["old", "old", "new"])
+    basic = Basic("a", lambda: next(passwords))
+    sent = await basic.headers(*ASK)
+    assert not await basic.renew(sent, REFUSED, *ASK)
+    assert await basic.renew(sent, REFUSED, *ASK)
+
+
+@pytest.mark.parametrize("end", ["\n", "\ud800"], ids=ascii)
+@pytest.mark.parametrize("make", [constant, awaited])
+async def test_an_invalid_password_of_a_function_is_refused_and_not_repeated(make: Any, end: str) -> None:
+    with pytest.raises(InvalidArgument, match="^password: must be a text without line ends") as caught:
+        await Basic("a", make("s3cret" + end)).headers(*ASK)
+    assert "s3cret" not in f"{caught.value!r}"
+
+
+async def test_what_a_401_refuses_for_good() -> None:
+    one, other = [await Basic("a", password).headers(*ASK) for password in ("one", "other")]
+    assert Basic("a", "one").refusable(one) == Basic("a", "one").refusable(one) != Basic("a", "one").refusable(other)
+    assert Basic("a", "one").refusable(one).advice.startswith("open a new client with others, or give the password as")
+    assert "must return another one" in Basic("a", lambda: "one").refusable(one).advice
+    token = Bearer("one").refusable(one)
+    assert token is not None
+    assert "give the token as a function" in token.advice
+    assert Bearer(lambda: "one").refusable(one) is None
+    assert Digest("a", "one").refusable(one) is None  # before a challenge was answered
 
 
 def test_a_secret_is_shown_only_by_reveal() -> None:

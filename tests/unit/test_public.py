@@ -23,7 +23,7 @@ PUBLIC = {
         Basic Bearer Clock Consistency Digest HTTPBackend Limits Listing ListingReport OpencastClient Page
         ParameterValue Phase Poll PreservicaClient Retry Secret TLS Timeouts UnreadableRow
     """,
-    "workflow_async.auth": "Basic Bearer Digest Secret TokenFunction",
+    "workflow_async.auth": "Basic Bearer Digest PasswordFunction Secret TokenFunction",
     "workflow_async.batch": """
         AlreadyDone Ambiguous Completed Conflicted JournalContents NoStartFound NotStarted OnConflict
         OutcomeUnknown ReconcileResult Rejected Result Run Skipped StartFound StartStatus StatusKind Ticket read_journal

@@ -3,6 +3,8 @@
 import re
 from typing import Protocol, TypeGuard
 
+from attrs import field, frozen
+
 from workflow_async._core.call import Reply
 from workflow_async.errors import InvalidArgument
 
@@ -25,12 +27,21 @@ MAX_LENGTH = 8192  # characters of a secret: the default limit of many servers f
 ADVICE = f"(read from a file? strip it), and at most {MAX_LENGTH} characters"
 
 
+@frozen
+class Refusable:
+    """Credentials that stay refused after a 401, such as a password. Equal ones are not sent again."""
+
+    identity: object = field(repr=False)
+    """What was sent, without the parts that change with each request."""
+    advice: str = field(eq=False)
+    """How the user can go on."""
+
+
 class Credential(Protocol):
     """The credentials that the transport sends with each request, and renews after a 401."""
 
-    @property
-    def fixed(self) -> bool:
-        """True if the credential never changes: once refused, it stays refused."""
+    def refusable(self, sent: Headers) -> Refusable | None:
+        """Return what a 401 to these headers refuses for good. None if the server may accept the same later."""
         ...
 
     @property

@@ -3,6 +3,7 @@
 from attrs import define, field
 
 from workflow_async._core import retry as retry_rules
+from workflow_async._core.auth import Headers, SecretHeaders
 from workflow_async._core.call import Call, Replay
 from workflow_async.errors import Attempt, CallError, DeadlineExceeded, NotFound, NotSentInTime
 
@@ -20,6 +21,8 @@ class CallState:
     renewed: bool = False
     sent: bool = False
     """True if the server may have acted on one of the finished attempts."""
+    credentials: Headers = field(factory=SecretHeaders)
+    """The credentials of the last attempt."""
     auth_error: CallError | None = None
     """The error for a response that refused the credentials, while they are renewed."""
     wrong_shapes: int = 0

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from workflow_async._core.auth import Headers, Secret, checked_name, checked_password, to_secret
+from workflow_async._core.auth import Headers, Refusable, Secret, checked_name, checked_password, to_secret
 from workflow_async._core.call import Reply
 
 if TYPE_CHECKING:
@@ -30,10 +30,9 @@ class Digest:
         self.__attrs_init__(username, password)  # pyright: ignore[reportAttributeAccessIssue]
         self._httpx_auth = DigestAuth(checked_name("username", username), checked_password("password", password))
 
-    @property
-    def fixed(self) -> bool:
-        """True once a challenge was answered. A 401 before that says nothing about the password."""
-        return self._has_answered
+    def refusable(self, sent: Headers) -> Refusable | None:
+        """Return the user once a challenge was answered. A 401 before that says nothing about the password."""
+        return Refusable(self.username, "open a new client with others") if self._has_answered else None
 
     @property
     def renews_on_redirect(self) -> bool:

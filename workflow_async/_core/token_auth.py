@@ -46,10 +46,8 @@ class TokenAuth:
     _expires_at: float = field(default=0.0, init=False)
     _renewal: SharedTask[CallError | None] | None = field(default=None, init=False, repr=False)
 
-    @property
-    def fixed(self) -> bool:
-        """False: the next login returns another token."""
-        return False
+    def refusable(self, sent: Headers) -> None:
+        """Return None: the next login returns another token."""
 
     @property
     def renews_on_redirect(self) -> bool:

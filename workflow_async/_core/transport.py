@@ -109,15 +109,15 @@ class Transport:
 
     async def _with_retries(self, call: Call[T], state: CallState) -> T:
         while True:
-            self._lockout.check()
             credentials = SecretHeaders(await self.credential.headers(call.method, state.url))
+            self._lockout.check(self.credential.refusable(credentials))
             try:
                 result = await self._answer(call, state, credentials)
             except CallError as error:
                 failure = error
             else:
                 self._budget.give_back(1.0)
-                self._lockout.record_success()
+                self._lockout.record_success(self.credential.refusable(state.credentials))
                 return result
             if state.is_already_deleted(failure):
                 return call.read(Reply(204, {}, b""))
@@ -152,7 +152,7 @@ class Transport:
             return self._read(call, reply)
         except CallError as error:
             failure = error
-        self._lockout.record_failure(failure, fixed=self.credential.fixed)
+        self._lockout.record_failure(failure, self.credential.refusable(state.credentials))
         if is_final(failure) and not await self._is_own(call, reply, failure):
             retry_after = failure.retry_after
             failure = foreign_response(reply)
@@ -215,6 +215,7 @@ class Transport:
         async with self._queue:
             self.binding.check_open()
             started = self.clock.now()
+            state.credentials = credentials
             state.in_flight, state.auth_error = True, None
             try:
                 reply = await self._with_deadline(request, state.attempt_timeout)

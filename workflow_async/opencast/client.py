@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from workflow_async._core.auth import Credential, Headers, checked_header, to_secret
 from workflow_async._core.client import Client, optional_secret
 from workflow_async._http import HTTPBackend, make_backend
-from workflow_async.auth import Basic, Bearer, Digest, Secret
+from workflow_async.auth import Basic, Bearer, Digest, PasswordFunction, Secret
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
@@ -40,7 +40,8 @@ class OpencastClient(Client):
 
     Args:
         url: the tenant's admin node, such as https://oc.example.org.
-        auth: user name and password (HTTP Basic), or `Basic`, `Digest` or `Bearer`.
+        auth: user name and password (HTTP Basic), or `Basic`, `Digest` or `Bearer`. A function or coroutine function in
+            place of the password is called for the current password.
         run_as_user: act as this user. Needs ROLE_SUDO.
         run_with_roles: act with these roles. Without `run_as_user` that allows reading only. Needs ROLE_SUDO.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
@@ -62,7 +63,7 @@ class OpencastClient(Client):
         self,
         url: str,
         *,
-        auth: tuple[str, str | Secret] | Basic | Digest | Bearer,
+        auth: tuple[str, str | Secret | PasswordFunction] | Basic | Digest | Bearer,
         run_as_user: str | None = None,
         run_with_roles: tuple[str, ...] = (),
         retry: Retry = Retry(),
@@ -148,15 +149,17 @@ def _origin(origin: "Origin") -> "Origin":
     return origin
 
 
-def _with_secret(auth: tuple[str, str | Secret] | Basic | Digest | Bearer) -> Any:
-    return (*auth[:1], *map(to_secret, auth[1:])) if isinstance(auth, tuple) else auth
+def _with_secret(auth: tuple[str, str | Secret | PasswordFunction] | Basic | Digest | Bearer) -> Any:
+    if not isinstance(auth, tuple):
+        return auth
+    return (*auth[:1], *(value if callable(value) else to_secret(value) for value in auth[1:]))
 
 
 def _credential(auth: Any) -> Credential:
     match auth:
         case Basic() | Digest() | Bearer():
             return auth
-        case (str(username), Secret() as password):
+        case (str(username), password) if isinstance(password, Secret) or callable(password):
             return Basic(username, password)
         case _:
             raise InvalidArgument("auth", 'must be ("user", "password"), Basic, Digest or Bearer')

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from workflow_async._core.origin import Origin
     from workflow_async._http.tls import TLS
-    from workflow_async.preservica.login_calls import Password
+    from workflow_async.auth import PasswordFunction
     from workflow_async.preservica.token_store import TokenStore
 
 
@@ -70,7 +70,7 @@ class PreservicaClient(Client):
         server: str,
         *,
         username: str,
-        password: "str | Secret | Password",
+        password: "str | Secret | PasswordFunction",
         tenant: str | None = None,
         two_factor: str | Secret | None = None,
         shared_secret: bool = False,

@@ -7,7 +7,7 @@ tests/contract/preservica.md, section 4.
 import base64
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from workflow_async._core.status import HTTP_ERRORS, foreign_response, status_er
 from workflow_async._core.token_auth import TokenGrant
 from workflow_async._decode.json import json_tree
 from workflow_async._decode.values import TypeMismatch, parse_int
+from workflow_async.auth import PasswordFunction
 from workflow_async.errors import CallError, DecodeError, InvalidArgument, StatusError, Unauthorized, UnexpectedContent
 from workflow_async.preservica.filters import checked_filled, given_params
 
@@ -51,11 +52,7 @@ NEEDS_SETUP = (
 )
 
 
-Password = Callable[[], "str | Secret | Awaitable[str | Secret]"]
-"""A function or coroutine function that returns the current password."""
-
-
-def _password_secret(password: "str | Secret | Password") -> "Secret | Password":
+def _password_secret(password: str | Secret | PasswordFunction) -> Secret | PasswordFunction:
     return password if callable(password) else to_secret(password)
 
 
@@ -64,7 +61,7 @@ class Account:
     """The user that the client logs in as, and how."""
 
     username: str
-    password: "Secret | Password" = field(converter=_password_secret, repr=False)
+    password: Secret | PasswordFunction = field(converter=_password_secret, repr=False)
     """The password, or a function that is called for it at each login."""
     tenant: str | None = None
     two_factor: Secret | None = field(default=None, converter=optional(to_secret), repr=False)

@@ -25,7 +25,7 @@ from tests.support.byte_server import (
     until,
 )
 from workflow_async import Limits, Retry, Timeouts
-from workflow_async._core.auth import Headers, Secret
+from workflow_async._core.auth import Headers, Refusable, Secret
 from workflow_async._core.backend import Backend, Request
 from workflow_async._core.call import Call, Replay, Reply, Signature
 from workflow_async._core.retry import may_have_happened
@@ -87,6 +87,9 @@ class CountingCredential:
     renewable: bool = True
     fixed: bool = False
     renews_on_redirect: bool = False
+
+    def refusable(self, sent: Headers) -> Refusable | None:
+        return Refusable("user", "open a new client with others") if self.fixed else None
 
     async def headers(self, method: str, url: str) -> Headers:
         return (("x-badge", str(self.renewals)),)
