@@ -292,6 +292,7 @@ def opencast(sandbox: Sandbox) -> FakeOpencast:
 AUTHS: dict[str, Callable[[], Any]] = {
     "pair": lambda: ("admin", PASSWORD),
     "basic": lambda: Basic("admin", PASSWORD),
+    "basic function": lambda: Basic("admin", lambda: PASSWORD),
     "bearer": lambda: Bearer(JWT),
     "function": lambda: Bearer(lambda: JWT),
     "digest": lambda: Digest("opencast_system_account", PASSWORD),

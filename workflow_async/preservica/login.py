@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ from workflow_async.preservica.login_calls import (
 from workflow_async.preservica.token_store import StoredToken, TokenStore, dump_token, load_token
 
 T = TypeVar("T")
+
+log = logging.getLogger("workflow_async")
 
 MAX_REFUSED_CODES = 5
 """Number of refused one-time codes of different time steps in a row after which the credentials count as refused."""
@@ -184,9 +187,13 @@ class TokenService:
         if self.store is None:
             return
         self._last_token, expires_at = grant.token, self.transport.clock.wall() + grant.valid_for
-        saved = self.store.save(dump_token(StoredToken(self._owner, grant.token, expires_at, grant.refresh_token)))
-        if inspect.isawaitable(saved):
-            await saved
+        stored = StoredToken(self._owner, grant.token, expires_at, grant.refresh_token)
+        try:
+            saved = self.store.save(dump_token(stored))
+            if inspect.isawaitable(saved):
+                await saved
+        except Exception as error:  # noqa: BLE001 - a store of the caller may raise anything
+            log.warning("the token was not saved (%s), so the next process logs in again", type(error).__name__)
 
     @property
     def _owner(self) -> str:

@@ -12,13 +12,14 @@ from attrs import field, frozen
 from workflow_async._core.auth import Secret, is_header_value
 from workflow_async._core.private_file import check_private
 from workflow_async._decode.json import json_tree
-from workflow_async.errors import DecodeError
+from workflow_async.errors import DecodeError, InvalidArgument
 
 
 class TokenStore(Protocol):
     """A place where a client keeps its token. Both methods may be coroutine functions.
 
-    The text holds a token, which is worth as much as a password for about 15 minutes.
+    The text holds a token, which is worth as much as a password for about 15 minutes. An error of `load` ends the call
+    before anything is sent. An error of `save` is logged as a warning, because the token itself is usable.
     """
 
     def load(self) -> "str | Awaitable[str | None] | None":
@@ -44,14 +45,26 @@ class FileTokenStore:
         """Return the text in the file, or None if there is no file.
 
         Raises:
-            InvalidArgument: other users can read the file.
+            InvalidArgument: other users can read the file, this user cannot, or its folder cannot be written to.
         """
         try:
             with Path(self.path).open(encoding="utf-8") as file:
                 check_private(file, "token_store", self.path, holds="token")
                 return file.read()
-        except (FileNotFoundError, UnicodeDecodeError):
+        except UnicodeDecodeError:
             return None
+        except FileNotFoundError:
+            self._check_folder()
+            return None
+        except OSError as error:
+            reason = error.strerror
+        raise InvalidArgument("token_store", f"cannot be read, {reason}: {os.fspath(self.path)!r}")
+
+    def _check_folder(self) -> None:
+        """Raise `InvalidArgument` before the login if its token could not be saved."""
+        folder = Path(self.path).parent
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            raise InvalidArgument("token_store", f"needs a folder that this user can write to: {os.fspath(folder)!r}")
 
     def save(self, text: str) -> None:
         """Replace the file by one with this text."""

@@ -129,6 +129,45 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("missing/token.json", "needs a folder that this user can write to:"), (".", "cannot be read, Is a directory:")],
+)
+async def test_a_file_that_cannot_be_used_is_refused_before_the_login(
+    path: str, why: str, connect: Connect, archive: FakePreservica, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidArgument, match=f"^token_store: {why} '{tmp_path}"):
+        await use(connect, token_store=FileTokenStore(tmp_path / path))
+    assert logins(archive) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # the tests may run as root, who can write anywhere
+    with pytest.raises(InvalidArgument, match="needs a folder that this user can write to"):
+        FileTokenStore(tmp_path / "token.json").load()
+
+
+class FullStore:
+    """A store that cannot save."""
+
+    def load(self) -> str | None:
+        return None
+
+    def save(self, text: str) -> None:
+        raise OSError(text)
+
+
+async def test_a_token_that_cannot_be_saved_is_used_and_the_failure_is_logged(
+    connect: Connect, archive: FakePreservica, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect(token_store=FullStore()) as pv:
+        for _ in range(3):
+            await pv.contexts.list(type="Access").first()
+    assert logins(archive) == ["login"]
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert messages == ["the token was not saved (OSError), so the next process logs in again"]
+
+
 def test_a_file_that_is_not_text_has_no_token(tmp_path: Path) -> None:
     path = tmp_path / "token.json"
     path.write_bytes(b"\xff\xfe\x00")
