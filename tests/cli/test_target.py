@@ -3,7 +3,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
+import trustme
 import typer
 
 from workflow_async.cli.exit_codes import UsageError
@@ -135,3 +137,35 @@ def test_a_credentials_file_is_for_preservica(tmp_path: Path) -> None:
     assert isinstance(system_for(Target(credentials=path)), PreservicaSystem)
     with pytest.raises(UsageError, match="--credentials is an option for Preservica"):
         system_for(Target(system="opencast", credentials=path))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_authorities_the_client_certificate_and_the_proxy_reach_both_clients(system: str, tmp_path: Path) -> None:
+    authority, password = trustme.CA(), private_file(tmp_path / "password", "s3cret\n")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("client.example.org").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "cert.pem"))
+    target = Target(
+        system=system,
+        url="https://archive.example.org",
+        username="manager",
+        password_file=password,
+        ca_file=tmp_path / "ca.pem",
+        client_cert=tmp_path / "cert.pem",
+        proxy="http://proxy.example.org:3128",
+    )
+    backend: Any = system_for(target).client._transport.backend  # type: ignore[attr-defined]  # of every client
+    assert backend.context.cert_store_stats()["x509"] == 1
+    assert backend.new_connection.__self__.proxy.url == target.proxy
+    with pytest.raises(InvalidArgument, match="^ca_file: cannot be read, No such file"):
+        system_for(attrs.evolve(target, ca_file=tmp_path / "missing.pem"))
+    with pytest.raises(InvalidArgument, match="^client_cert: has no certificate or no key in PEM format"):
+        system_for(attrs.evolve(target, client_cert=tmp_path / "ca.pem"))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_password_in_the_option_of_the_proxy_is_rejected(system: str, tmp_path: Path) -> None:
+    path = private_file(tmp_path / "password", "s3cret\n")
+    target = Target(system=system, url="https://archive.example.org", username="manager", password_file=path)
+    with pytest.raises(UsageError, match="set HTTPS_PROXY and give --proxy env") as refused:
+        system_for(attrs.evolve(target, proxy="http://user:s3cret@proxy.example.org:3128"))
+    assert "s3cret" not in str(refused.value)

@@ -103,7 +103,7 @@ def _tunnel_status(chain: Sequence[BaseException]) -> int | None:
     aiohttp = sys.modules.get("aiohttp")
     for cause in chain:
         if aiohttp is not None and isinstance(cause, aiohttp.ClientHttpProxyError):
-            return int(cause.status)
+            return int(getattr(cause, "status", 0))
         kind = type(cause)
         if (kind.__module__.partition(".")[0], kind.__name__) in HTTPCORE_PROXY_ERRORS:
             number = str(cause).partition(" ")[0]

@@ -48,7 +48,7 @@ class TLS:
     ) -> None:
         certificate: Any = _with_secret(client_cert)
         del client_cert  # no local variable holds the password as a text any more
-        self.__attrs_init__(ca_file, certificate, system_store)
+        self.__attrs_init__(ca_file, certificate, system_store)  # pyright: ignore[reportAttributeAccessIssue]
         if ca_file is not None and not _is_path(ca_file):
             raise InvalidArgument("ca_file", "must be the path of a PEM file")
         if not isinstance(system_store, bool):

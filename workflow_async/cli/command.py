@@ -53,6 +53,18 @@ def target(
         bool,
         typer.Option("--allow-insecure-http", help="Send the password unencrypted over http.", rich_help_panel=PANEL),
     ] = False,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(help="A PEM file with the authorities to trust. Default: certifi's.", rich_help_panel=PANEL),
+    ] = None,
+    client_cert: Annotated[
+        Path | None,
+        typer.Option(help="A PEM file with a client certificate and its key.", rich_help_panel=PANEL),
+    ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(help="http://host:port, or env for HTTPS_PROXY. Default: none.", rich_help_panel=PANEL),
+    ] = None,
 ) -> Target:
     """Return the target that the server options describe."""
     return Target(
@@ -62,6 +74,9 @@ def target(
         password_file=password_file,
         credentials=credentials,
         allow_insecure_http=allow_insecure_http,
+        ca_file=ca_file,
+        client_cert=client_cert,
+        proxy=proxy,
     )
 
 

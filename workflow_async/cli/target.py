@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import TypedDict
 
 import typer
 from attrs import frozen
 
+from workflow_async import TLS
 from workflow_async._core.private_file import is_private
 from workflow_async.cli.exit_codes import Exit, UsageError
 
@@ -21,6 +23,29 @@ class Target:
     password_file: Path | None = None
     credentials: Path | None = None
     allow_insecure_http: bool = False
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    proxy: str | None = None
+
+
+class ConnectionOptions(TypedDict):
+    """The keyword arguments of both clients that say how to connect."""
+
+    allow_insecure_http: bool
+    tls: TLS | None
+    proxy: str | None
+
+
+def connection_options(target: Target) -> ConnectionOptions:
+    """Return how to connect to the target. Raise `UsageError` for a password in `--proxy`."""
+    if target.proxy is not None and "@" in target.proxy:
+        raise UsageError("--proxy would show its password to other users: set HTTPS_PROXY and give --proxy env")
+    has_files = target.ca_file is not None or target.client_cert is not None
+    return {
+        "allow_insecure_http": target.allow_insecure_http,
+        "tls": TLS(ca_file=target.ca_file, client_cert=target.client_cert) if has_files else None,
+        "proxy": target.proxy,
+    }
 
 
 def read_password(path: Path) -> str:

@@ -155,11 +155,15 @@ def _with_secret(auth: tuple[str, str | Secret | PasswordFunction] | Basic | Dig
     return (*auth[:1], *(value if callable(value) else to_secret(value) for value in auth[1:]))
 
 
+def _is_password(value: object) -> bool:
+    return isinstance(value, Secret) or callable(value)
+
+
 def _credential(auth: Any) -> Credential:
     match auth:
         case Basic() | Digest() | Bearer():
             return auth
-        case (str(username), password) if isinstance(password, Secret) or callable(password):
+        case (str(username), password) if _is_password(password):
             return Basic(username, password)
         case _:
             raise InvalidArgument("auth", 'must be ("user", "password"), Basic, Digest or Bearer')

@@ -19,7 +19,7 @@ from workflow_async.cli.systems.system import (
     StartedWorkflow,
     used_filters,
 )
-from workflow_async.cli.target import Target, ask, password_of
+from workflow_async.cli.target import Target, ask, connection_options, password_of
 from workflow_async.cli.timeline import Span, format_instant
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.monitor import Watch
@@ -79,10 +79,9 @@ class OpencastSystem:
         password = password_of(target) or from_variable("password") or ask(f"Password of {username}", hidden=True)
         if not username or not password:
             raise UsageError("no credentials: set OPENCAST_USERNAME and OPENCAST_PASSWORD, or give --password-file")
-        insecure = target.allow_insecure_http
         return cls(
             OpencastClient.from_env(
-                url=target.url or None, username=username, password=password, allow_insecure_http=insecure
+                url=target.url or None, username=username, password=password, **connection_options(target)
             )
         )
 

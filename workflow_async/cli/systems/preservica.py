@@ -11,7 +11,7 @@ from workflow_async.batch import Run
 from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.systems.system import BatchOptions, ErrorFinder, PageTable, StartedWorkflow, used_filters
-from workflow_async.cli.target import Target, ask, password_of
+from workflow_async.cli.target import Target, ask, connection_options, password_of
 from workflow_async.cli.timeline import Span, format_instant
 from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Watch
@@ -142,5 +142,5 @@ def _from_env(target: Target, password: str | None) -> PreservicaClient:
         username=target.username,
         password=password,
         credentials_path=target.credentials or "credentials.properties",
-        allow_insecure_http=target.allow_insecure_http,
+        **connection_options(target),
     )
