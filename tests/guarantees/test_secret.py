@@ -23,6 +23,8 @@ from attrs import define, evolve, field
 
 from tests.conftest import See
 from tests.support.byte_server import RawResponse, ReceivedRequest, SuspensionTrigger, http, serve
+from tests.support.misbehaving_server import raw_server
+from tests.support.proxy_server import FAILING
 from tests.unit.conftest import BORROWED, POOLED, http_argument
 from workflow_async import (
     TLS,
@@ -297,6 +299,7 @@ AUTHS: dict[str, Callable[[], Any]] = {
     "function": lambda: Bearer(lambda: JWT),
     "digest": lambda: Digest("opencast_system_account", PASSWORD),
 }
+PROXY_PASSWORD = "p4ss-of-the-proxy"
 PAIR = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
 
 
@@ -485,6 +488,24 @@ async def test_a_deadline_of_the_caller_shows_no_secret(
             await recorder.run(lambda: with_deadline(lambda: oc.workflows.get(1)))
     assert recorder.errors == 2
     Canaries({PASSWORD, PAIR}).check(recorder, caplog)
+
+
+@pytest.mark.parametrize("how", ["wants a password", "finds no way", "talks rubbish", "closes the tunnel"])
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_proxy_that_fails_gets_no_secret_of_the_server_and_no_error_shows_its_own(
+    backend: HTTPBackend, how: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = Recorder()
+    proxy_pair = base64.b64encode(f"proxy-user:{PROXY_PASSWORD}".encode()).decode()
+    async with raw_server(FAILING[how]) as proxy:
+        url = proxy.url.replace("//", f"//proxy-user:{PROXY_PASSWORD}@")
+        settings: dict[str, Any] = {"clock": clock, "http": backend, "retry": Retry(attempts=2), "proxy": url}
+        async with OpencastClient("https://oc.example.org", auth=("admin", PASSWORD), **settings) as oc:
+            recorder.record(oc)
+            await recorder.run(oc.me)
+            await recorder.run_cancelled(oc.me)
+    Canaries({PASSWORD, PAIR, PROXY_PASSWORD, proxy_pair}).check(recorder, caplog)
+    assert recorder.errors > 5
 
 
 # Rejected arguments
