@@ -266,7 +266,8 @@ async def test_no_environment_variable_has_the_session_keys_written_to_a_file(
     async with serve(http(200, TOKEN), tls=certified) as wire, client(system, wire.url, backend, clock) as api:
         with pytest.raises(TLSVerificationFailed):
             await api.workflows.get(1)
-    assert not keys.exists()
+    written = keys.read_text().splitlines() if keys.exists() else []
+    assert not [line for line in written if not line.startswith("#")]  # aiohttp opens the file when it is imported
     see("SSLKEYLOGFILE: ignored")
 
 
