@@ -22,10 +22,11 @@ __all__ = ["CASES"]
 # The clients
 
 
-@case("version", "me", systems=OPENCAST)
+@case("version", "me", "organization", systems=OPENCAST)
 async def version_and_me(context: CallContext) -> None:
     await context.client.version()
-    await context.client.me()
+    await context.client.me(with_roles=True)
+    await context.client.organization()
 
 
 @case("__aenter__", "__aexit__")

@@ -149,6 +149,8 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(definition.check({"publishLive": True}), None)
     assert_type(await oc.version(), opencast.Version)
     assert_type(await oc.me(), opencast.Me)
+    assert_type((await oc.me(with_roles=True)).roles, tuple[str, ...] | None)
+    assert_type(await oc.organization(), opencast.Organization)
 
 
 def opencast_records(workflow: opencast.Workflow, definition: opencast.Definition) -> None:

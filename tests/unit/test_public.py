@@ -34,8 +34,8 @@ PUBLIC = {
     """,
     "workflow_async.opencast": """
         ClientOptions Definition DefinitionSort Definitions Event EventSort Events HoldAnswer Incident Me OpencastClient
-        Operation OperationDefinition OperationState Option OptionType Severity Start State Version Workflow
-        WorkflowFilters Workflows
+        Operation OperationDefinition OperationState Option OptionType Organization Severity Start State Version
+        Workflow WorkflowFilters Workflows
     """,
     "workflow_async.preservica": """
         ClientOptions Context Contexts FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus

@@ -17,6 +17,7 @@ from workflow_async._core.call_state import CallState
 from workflow_async._core.lockout import LockoutGuard
 from workflow_async._core.loop_binding import LoopBinding
 from workflow_async._core.origin import Origin
+from workflow_async._core.permission import Permissions, no_permission, with_permission
 from workflow_async._core.provenance import Author, Control, author, hint, is_api_present, is_final
 from workflow_async._core.single_flight import SharedTask
 from workflow_async._core.status import REDIRECTS, error_for, foreign_response, is_login_page, is_unauthorized
@@ -53,6 +54,8 @@ class Transport:
     clock: Clock
     control: Control | None = None
     """How to find out whether the API is there. None: every response counts as the API's own."""
+    permissions: Permissions = no_permission
+    """Which permission a call needs that was refused with 403."""
     binding: LoopBinding = field(factory=LoopBinding, init=False)
     _queue: anyio.Semaphore = field(init=False)
     _budget: retry_rules.Budget = field(init=False)
@@ -255,5 +258,5 @@ class Transport:
     def _read(self, call: Call[T], reply: Reply) -> T:
         error = error_for(call, reply)
         if error is not None:
-            raise error
+            raise with_permission(error, call, reply, self.permissions)
         return call.read_reply(reply)

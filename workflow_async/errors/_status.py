@@ -35,12 +35,15 @@ class Forbidden(StatusError):
     """403: the user is known and lacks a role or a permission."""
 
     role: str = ""
-    """The role that the call needs by default, such as `ROLE_ADMIN`. "" if it is not known."""
+    """The role that the call needs by default, such as `ROLE_ADMIN`. "" if it is not known or not what is missing."""
+    access: str = ""
+    """What else the user needs, such as read access to the event, in words. "" if it is not known."""
 
     @property
     def what(self) -> str:
-        """The status, the server's message, and the role."""
-        return super().what + (f": this call needs {self.role}" if self.role else "")
+        """The status, the server's message, the role, and what else the user needs."""
+        needs = " and ".join(need for need in (self.role, self.access) if need)
+        return super().what + (f": this call needs {needs}" if needs else "")
 
 
 class NotFound(StatusError):

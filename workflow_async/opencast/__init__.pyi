@@ -12,6 +12,7 @@ from .records import (
     Operation as Operation,
     OperationDefinition as OperationDefinition,
     OperationState as OperationState,
+    Organization as Organization,
     State as State,
     Version as Version,
     Workflow as Workflow,

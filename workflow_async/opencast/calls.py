@@ -29,7 +29,7 @@ from workflow_async._core.call import (
 )
 from workflow_async._core.status import REJECTIONS, status_error
 from workflow_async._decode.json import json_rows, json_tree, spelled_json_tree
-from workflow_async._decode.records import read_page, read_rows, structure
+from workflow_async._decode.records import list_of, read_page, read_rows, structure
 from workflow_async.errors import (
     CallError,
     ConfigurationNotReplaced,
@@ -40,7 +40,7 @@ from workflow_async.errors import (
 )
 from workflow_async.opencast.converter import opencast_converter, with_documented_keys
 from workflow_async.opencast.jettison import read_instances
-from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
+from workflow_async.opencast.records import Definition, Event, Me, Organization, Version, Workflow
 
 T = TypeVar("T")
 
@@ -180,6 +180,16 @@ def get_me() -> Call[Me]:
     return Call("GET", "/api/info/me", partial(_read_record, Me), signature=API)
 
 
+def get_roles() -> Call[tuple[str, ...]]:
+    """Return the call for the names of the roles of that user."""
+    return Call("GET", "/api/info/me/roles", _read_names, signature=API)
+
+
+def get_organization() -> Call[Organization]:
+    """Return the call for the organization that the server has chosen."""
+    return Call("GET", "/api/info/organization", partial(_read_record, Organization), signature=API)
+
+
 def including(**flags: bool) -> Params:
     """Return the `with…` parameters whose flag is true. The server's default for each of them is false."""
     return tuple((name, "true") for name, flag in flags.items() if flag)
@@ -225,6 +235,10 @@ def _configuration_form(configuration: Mapping[str, ParameterValue] | None) -> d
 
 def _read_record(kind: type[T], reply: Reply) -> T:
     return structure(CONVERTER, json_tree(reply.body), kind)
+
+
+def _read_names(reply: Reply) -> tuple[str, ...]:
+    return tuple(structure(CONVERTER, [*_rows(reply)], list_of(str)))
 
 
 def _read_workflow(include: Params, id: int, reply: Reply) -> Workflow:

@@ -1,6 +1,9 @@
 """The client for one Opencast. Its parts are imported when a client is created."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+
+from attrs import evolve
 
 from workflow_async._core.auth import Credential, Headers, checked_header, to_secret
 from workflow_async._core.client import Client, optional_secret
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     from workflow_async._core.origin import Origin
     from workflow_async._http.tls import TLS
-    from workflow_async.opencast.records import Me, Version
+    from workflow_async.opencast.records import Me, Organization, Version
 
 
 class ClientOptions(TypedDict, total=False):
@@ -84,21 +87,24 @@ class OpencastClient(Client):
         from workflow_async.opencast.definitions import Definitions
         from workflow_async.opencast.events import Events
         from workflow_async.opencast.monitor_source import OpencastSource
+        from workflow_async.opencast.permissions import permission_of
         from workflow_async.opencast.workflows import Workflows
 
         auth = _with_secret(auth)  # no local variable holds a password as a text any more
         proxy = optional_secret(proxy)
         origin = _origin(Origin.parse(url, allow_insecure_http=allow_insecure_http))
+        run_as = _run_as_headers(run_as_user, run_with_roles)
         self._transport = Transport(
             origin=origin,
             backend=make_backend(http, limits, timeouts, ssl_context, tls=tls, proxy=proxy, server=origin.base),
             credential=_credential(auth),
-            extra_headers=_run_as_headers(run_as_user, run_with_roles),
+            extra_headers=run_as,
             retry=retry,
             timeouts=timeouts,
             limits=limits,
             clock=clock,
             control=Control("Opencast External API", get_version()),
+            permissions=partial(permission_of, switches_user=bool(run_as)),
         )
         poller = Poller(OpencastSource(self._transport), clock, self._transport.binding.check)
         self._polling = poller
@@ -135,11 +141,29 @@ class OpencastClient(Client):
 
         return await self._transport.send(get_version())
 
-    async def me(self) -> "Me":
-        """Get the user that the server has authenticated. Needs ROLE_API. Source: GET /api/info/me."""
-        from workflow_async.opencast.calls import get_me
+    async def me(self, *, with_roles: bool = False) -> "Me":
+        """Get the user that the server has authenticated.
 
-        return await self._transport.send(get_me())
+        Args:
+            with_roles: fill `roles`. It costs a second request. A `Forbidden` names the role that a call needs.
+
+        Source: GET /api/info/me and /api/info/me/roles. Needs ROLE_API. See tests/contract/opencast.md, section 7.
+        """
+        from workflow_async.opencast.calls import get_me, get_roles
+
+        me = await self._transport.send(get_me())
+        return evolve(me, roles=await self._transport.send(get_roles())) if with_roles else me
+
+    async def organization(self) -> "Organization":
+        """Get the organization (tenant) that the client works in.
+
+        The server chooses it by the host name of the URL, so each tenant needs a client of its own.
+
+        Source: GET /api/info/organization. Needs ROLE_API. See tests/contract/opencast.md, section 7.3.
+        """
+        from workflow_async.opencast.calls import get_organization
+
+        return await self._transport.send(get_organization())
 
 
 def _origin(origin: "Origin") -> "Origin":

@@ -24,6 +24,7 @@ from workflow_async.opencast.records import (
     Operation,
     OperationDefinition,
     OperationState,
+    Organization,
     State,
     Version,
     Workflow,
@@ -146,4 +147,12 @@ def _register_others(strict: cattrs.Converter) -> None:
         email=read_with(parse_str),
         provider=read_with(parse_str),
         userrole=read_with(parse_str),
+        roles=constant_field(),
+    )
+    register(
+        strict,
+        Organization,
+        name=read_with(parse_str),
+        admin_role=read_with(parse_str, "adminRole"),
+        anonymous_role=read_with(parse_str, "anonymousRole"),
     )

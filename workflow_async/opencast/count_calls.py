@@ -9,14 +9,12 @@ from collections.abc import Callable
 from functools import partial
 
 from workflow_async._core.call import DIGITS, Call, Params, Reply
-from workflow_async._core.status import status_error
 from workflow_async._decode.json import json_tree
 from workflow_async._decode.values import TypeMismatch, parse_int
 from workflow_async.errors import (
     CallError,
     CountNotSupported,
     DecodeError,
-    Forbidden,
     InvalidArgument,
     UnexpectedContent,
 )
@@ -26,7 +24,6 @@ from workflow_async.opencast.query import WorkflowQuery
 
 COUNT = "/workflow/count"
 INSTANCES = "/workflow/instances.json"
-ROLE = "ROLE_ADMIN"
 ONE_ROW: Params = (("count", "1"), ("compact", "true"))
 """The smallest page. The server takes 0 for its default of 20."""
 TOTAL_PATH = "$.workflows.totalCount"
@@ -69,18 +66,11 @@ def _total_call(states: tuple[str, ...], values: dict[str, str]) -> Call[int]:
 
 def _refusals(filters: tuple[str, ...]) -> dict[int, Callable[[Reply], CallError]]:
     missing = partial(_not_supported, filters)
-    return {403: _forbidden, 404: missing, 405: missing}
+    return {404: missing, 405: missing}
 
 
 def _not_supported(filters: tuple[str, ...], reply: Reply) -> CountNotSupported:
     return CountNotSupported(filters, f"its response has status {reply.status}")
-
-
-def _forbidden(reply: Reply) -> Forbidden:
-    refused = status_error(reply)
-    error = Forbidden(refused.status, refused.body, refused.message)
-    error.role = ROLE
-    return error
 
 
 def _read_number(reply: Reply) -> int:

@@ -424,4 +424,19 @@ class Me(Record):
     email: str = ""
     provider: str = ""
     userrole: str = ""
+    roles: tuple[str, ...] | None = None
+    """The names of all roles. None unless requested."""
+    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Organization(Record):
+    """The organization (tenant) that the server has chosen by the host name of the request."""
+
+    id: str
+    name: str = ""
+    admin_role: str = ""
+    """The role of its administrators."""
+    anonymous_role: str = ""
+    """The role of users without a login."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)

@@ -94,6 +94,7 @@ class PreservicaClient(Client):
         from workflow_async.preservica.login_calls import Account
         from workflow_async.preservica.monitor_source import PreservicaSource
         from workflow_async.preservica.monitors import Monitors
+        from workflow_async.preservica.permissions import permission_of
         from workflow_async.preservica.processes import Processes
         from workflow_async.preservica.workflows import Workflows
 
@@ -110,6 +111,7 @@ class PreservicaClient(Client):
             limits=limits,
             clock=clock,
             control=Control("Preservica", get_version()),
+            permissions=permission_of,
         )
         self.contexts: Contexts = Contexts(self._transport)
         poller = Poller(PreservicaSource(self._transport), clock, self._transport.binding.check)

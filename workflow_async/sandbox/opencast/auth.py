@@ -23,7 +23,7 @@ NONCE_SECONDS = 300
 VIEW = "ROLE_API_WORKFLOW_INSTANCE_VIEW"
 
 _RULES = (
-    ("GET", r"/api(/version(/.*)?|/info/.*)?", API),
+    ("GET", r"/api(/version(/[^/]+)?|/info/[^/]+|/info/me/[^/]+)?", API),
     ("GET", r"/api/workflows(/[^/]+)?", VIEW),
     ("POST", r"/api/workflows", "ROLE_API_WORKFLOW_INSTANCE_CREATE"),
     ("PUT", r"/api/workflows/[^/]+", "ROLE_API_WORKFLOW_INSTANCE_EDIT"),

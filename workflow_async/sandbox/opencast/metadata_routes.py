@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.filter import split_filter
+from workflow_async.sandbox.opencast.jettison import ORGANIZATION
 from workflow_async.sandbox.opencast.json import definition_tree
 from workflow_async.sandbox.opencast.responses import (
     account,
@@ -39,6 +40,7 @@ class AboutRoutes:
             Route("/api/version/default", self.default),
             Route("/api/info/me", self.me),
             Route("/api/info/me/roles", self.roles),
+            Route("/api/info/organization", self.organization),
         ]
 
     async def api(self, request: Request) -> Response:
@@ -64,6 +66,11 @@ class AboutRoutes:
     async def roles(self, request: Request) -> Response:
         """Return the roles of that account."""
         return self._json(sorted(account(request).roles))
+
+    async def organization(self, _: Request) -> Response:
+        """Return the organization."""
+        tree = {"id": ORGANIZATION, "name": "Opencast Project"}
+        return self._json({**tree, "adminRole": "ROLE_ADMIN", "anonymousRole": "ROLE_ANONYMOUS"})
 
     def _json(self, tree: Any) -> Response:
         return Response(self.state.rules.write(tree), headers={"content-type": "application/json"})
