@@ -30,8 +30,9 @@ WITHOUT_SERVER_TEXT = {
     ("preservica", "watch"),
     ("preservica", "definitions"),
     ("opencast", "contexts"),
+    *(("opencast", name) for name in ("processes", "activate", "deactivate", "monitors")),
 }
-"""Calls that need not print a text of the server: two print only ids and states, and two are rejected."""
+"""Calls that need not print a text of the server: two print only ids and states, and the others are rejected."""
 WITHOUT_SERVER = {"demo", "sandbox"}
 """Commands that talk only to the sandbox in their own process."""
 
@@ -67,6 +68,10 @@ def arguments(system: str) -> dict[str, tuple[object, ...]]:
         "report": ("b.sqlite",),
         "definitions": (),
         "contexts": (),
+        "processes": (),
+        "activate": (EVIL[:4],),
+        "deactivate": (EVIL[:4],),
+        "monitors": (),
     }
 
 

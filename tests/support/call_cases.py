@@ -15,6 +15,7 @@ from tests.support.public_calls import (
     short_call,
 )
 from workflow_async import batch, monitor
+from workflow_async.sandbox.preservica.monitors import MonitoredProcess
 from workflow_async.sandbox.preservica.processes import CONFIGS
 
 __all__ = ["CASES"]
@@ -176,6 +177,14 @@ async def switching_a_process(context: CallContext) -> None:
     id = CONFIGS[0].id
     await context.client.processes.activate(id)
     await context.client.processes.deactivate(id)
+
+
+@case("monitors.wait", systems=PRESERVICA)
+async def waiting_for_a_process(context: CallContext) -> None:
+    run = context.loopback.system.engine.get(context.new_running())
+    assert run is not None
+    name = MonitoredProcess(context.loopback.preservica.state.archive, run).name
+    await context.client.monitors.wait(name, poll=FAST_POLL)
 
 
 @case("monitors.messages", "monitors.timeseries", systems=PRESERVICA, reuse=True)

@@ -92,6 +92,19 @@ class HostileOpencast:
         }
 
 
+JSON_RESPONSES = {
+    "/api/accesstoken/login": {"success": True, "token": "token", "validFor": 15},
+    "/api/process/ingest/configs": {"configs": [{"apiId": EVIL, "name": EVIL, "type": EVIL, "active": True}]},
+    "/api/processmonitor/monitors": {
+        "success": True,
+        "value": {
+            "monitors": [dict.fromkeys(("mappedId", "name", "status", "progressText", "percentComplete"), EVIL)],
+        },
+    },
+}
+"""The responses of Preservica in JSON, by their paths."""
+
+
 @define
 class HostilePreservica:
     """Responds to every request."""
@@ -100,8 +113,8 @@ class HostilePreservica:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path, last = request.url.path, request.url.path.rpartition("/")[2]
-        if path == "/api/accesstoken/login":
-            return httpx.Response(200, json={"success": True, "token": "token", "validFor": 15})
+        if path in JSON_RESPONSES:
+            return json_response(JSON_RESPONSES[path])
         if path.endswith("/contexts"):
             return xml_response(element("WorkflowContext", Id="42", Name=IN_XML))
         if path.endswith("/instances") and request.method == "POST":

@@ -71,6 +71,7 @@ async def clients() -> None:
         assert_type(pv.contexts, preservica.Contexts)
         assert_type(pv.processes, preservica.Processes)
         assert_type(pv.monitors, preservica.Monitors)
+        assert_type(await pv.monitors.wait("opex/batch-1", timeout=60, parked="return"), preservica.Monitor)
         oc_options: opencast.ClientOptions = {"run_as_user": "lecturer", "limits": Limits(connections=4)}
         assert_type(OpencastClient.from_env(url="https://oc.example.org", **oc_options), OpencastClient)
         options: preservica.ClientOptions = {"retry": Retry(), "timeouts": Timeouts(call=10), "proxy": Secret("env")}

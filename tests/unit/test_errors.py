@@ -48,8 +48,10 @@ from workflow_async.errors import (
     WrongEventLoop,
 )
 from workflow_async.opencast import State, Workflow
+from workflow_async.preservica import Monitor
 
 RECORD = Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e")
+MONITOR = Monitor(id="m", status="Running")
 
 CLASSES = {
     name: kind
@@ -138,6 +140,16 @@ EVERY = [
     (WorkflowReplaced(7, None, RECORD), "the id 7 belongs to another workflow now"),
     (WaitTimeout(7, 60.0, RECORD), "workflow 7 was not finished after 60 s (last seen failed)"),
     (WaitTimeout(7, 60.0, None), "workflow 7 was not finished after 60 s (never seen)"),
+    (errors.ProcessNotFound("opex/1", 300.0, None), "no process monitor has had the name 'opex/1' for 300 s: check"),
+    (
+        errors.ProcessNotFound("opex/1", 300.0, MONITOR),
+        "no process monitor has had the name 'opex/1' for 300 s (last seen",
+    ),
+    (
+        errors.ProcessWaitTimeout("opex/1", 60.0, MONITOR),
+        "the process 'opex/1' was not finished after 60 s (last seen R",
+    ),
+    (errors.ProcessWaitTimeout("opex/1", 60.0, None), "the process 'opex/1' was not finished after 60 s (never seen)"),
 ]
 
 

@@ -43,6 +43,9 @@ PURE = {
         f"opencast/{name}"
         for name in ("count_calls", "incident_calls", "incidents", "jettison", "panel", "panel_fields")
     ),
+    "errors/_process",
+    "_core/permission",
+    *(f"{system}/permissions" for system in SYSTEMS),
     "monitor/events",
     *(f"monitor/_engine/{name}" for name in ("backoff", "bulk", "due_queue", "durations", "fallback", "keys")),
     "monitor/_engine/duration_text",

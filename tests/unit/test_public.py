@@ -39,8 +39,8 @@ PUBLIC = {
     """,
     "workflow_async.preservica": """
         ClientOptions Context Contexts FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus
-        Monitors PreservicaClient Process Processes Start Started State TokenStore Workflow WorkflowFilters WorkflowType
-        Workflows
+        Monitors PreservicaClient Process Processes Start Started State TokenStore WhenProcessParked Workflow
+        WorkflowFilters WorkflowType Workflows
     """,
     "workflow_async.opencast.webhooks": "WebhookApp workflow_id",
     "workflow_async.preservica.webhooks": "EntityEvent WebhookApp answer_challenge events verify",

@@ -30,6 +30,10 @@ COMMANDS = {
     ),
     "definitions": ("listing:definitions", "List the workflow definitions of Opencast."),
     "contexts": ("listing:contexts", "List the workflow contexts of Preservica."),
+    "processes": ("processes:processes", "List the ingest processes of Preservica."),
+    "activate": ("processes:activate", "Switch ingest processes of Preservica on."),
+    "deactivate": ("processes:deactivate", "Switch ingest processes of Preservica off."),
+    "monitors": ("processes:monitors", "List the process monitors of Preservica, with the progress of each process."),
 }
 """The function and the first line of the help of each command."""
 

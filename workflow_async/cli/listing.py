@@ -79,8 +79,8 @@ async def list_workflows(
         "sort": sort,
         "type": type,
         "context": context,
-        "since": _in_utc(since),
-        "until": _in_utc(until),
+        "since": in_utc(since),
+        "until": in_utc(until),
     }
     mode = cast("Consistency", consistency)
     return await _print(ctx, ctx.system.list_workflows(options, limit=limit, consistency=mode))
@@ -101,5 +101,6 @@ async def _print(ctx: CommandContext, table: PageTable[Any]) -> Exit:
     return Exit.DONE
 
 
-def _in_utc(instant: datetime | None) -> datetime | None:
+def in_utc(instant: datetime | None) -> datetime | None:
+    """Return an instant from an option, which is in UTC if it names no zone."""
     return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant

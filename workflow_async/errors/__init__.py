@@ -39,7 +39,9 @@
     ├── WorkflowFailed            a wait with `check=True` ended in a phase other than SUCCEEDED
     ├── WorkflowParked            a wait with `parked="raise"` found a workflow that needs a person
     ├── WorkflowReplaced          the id of a watched workflow belongs to another workflow now
-    └── WaitTimeout               the timeout of a wait passed (also a TimeoutError)
+    ├── WaitTimeout               the timeout of a wait passed (also a TimeoutError)
+    ├── ProcessNotFound           no process monitor of Preservica has this name
+    └── ProcessWaitTimeout        the timeout of a wait for a process passed (also a TimeoutError)
 
 Errors hold data and compose their message in `__str__`. No error holds a secret, a request or a response.
 """
@@ -62,6 +64,7 @@ from workflow_async.errors._content import (
     ResponseMismatch,
     UnexpectedContent,
 )
+from workflow_async.errors._process import MonitorSummary, ProcessNotFound, ProcessWaitTimeout
 from workflow_async.errors._status import (
     BadRequest,
     ConfigurationNotReplaced,
@@ -130,6 +133,7 @@ __all__ = [
     "JournalError",
     "ListingInconsistent",
     "ListingNotSupported",
+    "MonitorSummary",
     "NotAcceptable",
     "NotFound",
     "NotHeld",
@@ -138,6 +142,8 @@ __all__ = [
     "PartialFailure",
     "PollTaskFailed",
     "PreparedStart",
+    "ProcessNotFound",
+    "ProcessWaitTimeout",
     "ProxyRefused",
     "RateLimited",
     "ResponseMismatch",

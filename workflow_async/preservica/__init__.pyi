@@ -8,6 +8,7 @@ from .filters import (
     WorkflowType as WorkflowType,
 )
 from .monitors import Monitors as Monitors
+from .process_wait import WhenProcessParked as WhenProcessParked
 from .processes import Processes as Processes
 from .records import (
     Context as Context,

@@ -38,6 +38,11 @@ def list_workflows(query: Params, *, size: int, start: int = 0) -> Call[Page[Wor
     return Call("GET", INSTANCES, partial(_read_workflow_page, next_page, start), params, accept=XML)
 
 
+def including(**flags: bool) -> Params:
+    """Return the `include…` parameters whose flag is true. The server's defaults are not documented."""
+    return tuple((f"include{_camel_case(name)}", "true") for name, flag in flags.items() if flag)
+
+
 def count_workflows(query: Params) -> Call[int]:
     """Return the call for the number of workflows: a page with one row and the total."""
     return Call("GET", INSTANCES, _read_total, (*query, ("start", "0"), ("max", "1")), accept=XML)
@@ -99,6 +104,10 @@ def get_version() -> Call[None]:
 def _read_version(reply: Reply) -> None:
     if b"CurrentVersion" not in reply.body:
         raise DecodeError("expected a CurrentVersion element @ /")
+
+
+def _camel_case(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def _change_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], AcceptedCounts]) -> Call[AcceptedCounts]:

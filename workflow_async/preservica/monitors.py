@@ -10,8 +10,9 @@ from workflow_async._core.call import OnUnreadable
 from workflow_async._core.transport import Transport
 from workflow_async._listing.listing import Listing
 from workflow_async.preservica import filters, process_calls
+from workflow_async.preservica.process_wait import ProcessWait, WhenProcessParked
 from workflow_async.preservica.records import Message, Monitor
-from workflow_async.settings import check_int, check_optional_int
+from workflow_async.settings import Poll, check_int, check_optional_int
 
 
 @frozen
@@ -61,6 +62,43 @@ class Monitors:
         )
         call = process_calls.list_monitors(params, limit=limit)
         return Listing(self._transport.send, call, lambda monitor: monitor.id, unreadable=unreadable)
+
+    async def wait(
+        self,
+        name: str,
+        *,
+        started_from: datetime | None = None,
+        timeout: float | None = None,
+        poll: Poll = Poll(),
+        parked: WhenProcessParked = "wait",
+    ) -> Monitor:
+        """Wait until a process has ended, and return its monitor. `Monitor.phase` says how the process ended.
+
+        Each check reads the monitors of this name, because the ids of monitors may change. If several have it, the one
+        that was started last counts. The monitor of a new process may appear some time after its start.
+
+        Args:
+            name: the full name, such as `opex/<batch>` for an OPEX ingest.
+            started_from: count only processes that were started then or later. Must be aware.
+            timeout: seconds. None waits without a limit.
+            poll: how often to check the process. A monitor may be missing for `poll.outage` seconds.
+            parked: what to do when the process needs a person (`Suspended` or `Recoverable`): go on waiting, or return
+                the record.
+
+        Raises:
+            ProcessWaitTimeout: the timeout passed. The error holds the last record.
+            ProcessNotFound: no monitor has had this name for `poll.outage` seconds.
+            CallError: a check was refused, or checks failed for `poll.outage` seconds in a row.
+            InvalidArgument: an argument cannot be sent.
+
+        Source: GET /api/processmonitor/monitors. See tests/contract/preservica.md, sections 2.2 and 6.
+        """
+        params = filters.given_params(
+            name=filters.checked_filled("name", name),
+            startedFrom=filters.format_instant("started_from", started_from),
+        )
+        call = process_calls.list_monitors(params, limit=None)
+        return await ProcessWait(self._transport, name, call, timeout, poll, parked).run()
 
     def messages(
         self,

@@ -157,6 +157,17 @@ class Process(Record):
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
 
+MONITOR_PHASES = {
+    "pending": Phase.WAITING,
+    "running": Phase.RUNNING,
+    "succeeded": Phase.SUCCEEDED,
+    "failed": Phase.FAILED,
+    "suspended": Phase.PARKED,
+    "recoverable": Phase.PARKED,
+}
+"""The phase of a process by the status of its monitor."""
+
+
 @frozen(kw_only=True)
 class Monitor(Record):
     """A server's process monitor, which shows one logical process such as the ingest of one OPEX.
@@ -188,6 +199,11 @@ class Monitor(Record):
     def duration(self) -> float | None:
         """Seconds from `started` to `completed`. None if they are not known."""
         return seconds_between(self.started, self.completed)
+
+    @property
+    def phase(self) -> Phase:
+        """The status in the terms of workflows. `Suspended` and `Recoverable` processes need a person."""
+        return MONITOR_PHASES.get(self.status.strip().lower(), Phase.UNKNOWN)
 
 
 @frozen(kw_only=True)

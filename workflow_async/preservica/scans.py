@@ -29,6 +29,7 @@ def workflow_listing(
     query: WorkflowQuery,
     *,
     newest_first: bool,
+    include: Params = (),
     limit: int | None,
     unreadable: OnUnreadable = "raise",
     resume: str | None = None,
@@ -36,7 +37,7 @@ def workflow_listing(
 ) -> Listing[Workflow]:
     """Return the listing. Raise `InvalidArgument` if an argument cannot be sent."""
     check_optional_int("limit", limit, least=1)
-    params = query.on_the_wire(newest_first=newest_first, without=("state",) if options.exact else ())
+    params = (*query.on_the_wire(newest_first=newest_first, without=("state",) if options.exact else ()), *include)
     identity = ListingIdentity(
         system="preservica",
         server=server_key,

@@ -42,6 +42,11 @@ class Workflows(StartService):
         page_size: int = 100,
         consistency: Consistency = "fast",
         ahead: int = MAX_AHEAD,
+        with_errors: bool = False,
+        with_active_steps: bool = False,
+        with_step_inputs: bool = False,
+        with_start_inputs: bool = False,
+        with_outputs: bool = False,
         unreadable: OnUnreadable = "raise",
         resume: str | None = None,
         keep_raw: bool = False,
@@ -73,6 +78,12 @@ class Workflows(StartService):
             page_size: the number of rows that a request asks for. The server may return fewer.
             consistency: see above.
             ahead: the maximum number of pages that are requested concurrently and held.
+            with_errors: request what the server says about errors. `extra` holds it as a tree, because the elements are
+                not documented. The same holds for the other blocks. A server may not know all of them.
+            with_active_steps: request the steps that are active.
+            with_step_inputs: request the inputs of the steps.
+            with_start_inputs: request the parameters of the start.
+            with_outputs: request the outputs.
             unreadable: what to do about rows without a readable id or state. "raise" raises one `DecodeError` for all
                 of them after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in
                 both cases.
@@ -94,6 +105,13 @@ class Workflows(StartService):
             ListOptions(consistency=consistency, page_size=page_size, ahead=ahead),
             WorkflowQuery.of(**filters),
             newest_first=newest_first,
+            include=calls.including(
+                errors=with_errors,
+                active_steps=with_active_steps,
+                step_inputs=with_step_inputs,
+                start_inputs=with_start_inputs,
+                outputs=with_outputs,
+            ),
             limit=limit,
             unreadable=unreadable,
             resume=resume,
@@ -118,6 +136,8 @@ class Workflows(StartService):
 
     async def get(self, workflow_id: int | str, *, keep_raw: bool = False) -> Workflow:
         """Get the current record of one workflow. `extra` holds what the server says about its errors.
+
+        Unlike `get` of Opencast it has no flags for parts of the record, because the errors come with every response.
 
         Args:
             workflow_id: the workflow.

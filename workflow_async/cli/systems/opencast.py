@@ -54,6 +54,7 @@ ERRORS: Sequence["Column[Incident]"] = (
     Column("HOST", lambda error: error.host, 30),
     Column("ERROR", lambda error: error.message),
 )
+NO_PROCESSES = "Opencast has no ingest processes: they are Preservica's"
 
 
 @frozen
@@ -100,6 +101,18 @@ class OpencastSystem:
     def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Any]:
         """Raise `UsageError`, because Opencast has no contexts."""
         raise UsageError("Opencast has no workflow contexts: use the command definitions")
+
+    def list_processes(self, *, types: Sequence[str] | None) -> PageTable[Any]:
+        """Raise `UsageError`, because Opencast has no ingest processes."""
+        raise UsageError(NO_PROCESSES)
+
+    async def switch_process(self, process_id: str, *, active: bool) -> bool:
+        """Raise `UsageError`, because Opencast has no ingest processes."""
+        raise UsageError(NO_PROCESSES)
+
+    def list_monitors(self, options: Mapping[str, object], *, limit: int | None) -> PageTable[Any]:
+        """Raise `UsageError`, because Opencast has no process monitors."""
+        raise UsageError("Opencast has no process monitors: use the commands list and watch")
 
     async def get(self, workflow_id: str) -> Workflow:
         """Get a workflow with its operations and its configuration."""

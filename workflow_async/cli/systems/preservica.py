@@ -15,7 +15,16 @@ from workflow_async.cli.target import Target, ask, connection_options, password_
 from workflow_async.cli.timeline import Span, format_instant
 from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Watch
-from workflow_async.preservica import Context, PreservicaClient, Start, Workflow, WorkflowType
+from workflow_async.preservica import Context, Monitor, PreservicaClient, Process, Start, Workflow, WorkflowType
+
+
+def _files(monitor: Monitor) -> str:
+    """Return how many files of a process are done, and of how many if that is known."""
+    done, pending = monitor.files_processed, monitor.files_pending
+    if done is None:
+        return ""
+    return str(done) if pending is None else f"{done} of {done + pending}"
+
 
 FILTERS = {name: name for name in ("state", "type", "context", "creator", "since", "until")}
 """The client's name of each filter option."""
@@ -29,6 +38,26 @@ WORKFLOWS: Sequence["Column[Workflow]"] = (
 CONTEXTS: Sequence["Column[Context]"] = (
     Column("ID", lambda context: context.id, 9),
     Column("NAME", lambda context: context.name),
+)
+PROCESSES: Sequence["Column[Process]"] = (
+    Column("ID", lambda process: process.id, 36),
+    Column("TYPE", lambda process: process.type, 10),
+    Column("ACTIVE", lambda process: {True: "on", False: "off", None: ""}[process.active], 6),
+    Column("NAME", lambda process: process.name),
+)
+MONITOR_FILTERS = {
+    **{name: name for name in ("status", "category", "subcategory", "name")},
+    "since": "started_from",
+}
+"""The client's name of each filter option of monitors."""
+MONITORS: Sequence["Column[Monitor]"] = (
+    Column("STATUS", lambda monitor: monitor.status, 12),
+    Column("STARTED", lambda monitor: format_instant(monitor.started), 20),
+    Column("DONE", lambda monitor: f"{monitor.percent_complete}%" if monitor.percent_complete.strip() else "", 5),
+    Column("FILES", _files, 13),
+    Column("ERRORS", lambda monitor: "" if monitor.errors is None else str(monitor.errors), 6),
+    Column("NAME", lambda monitor: monitor.name),
+    Column("PROGRESS", lambda monitor: monitor.progress_text),
 )
 
 
@@ -76,6 +105,20 @@ class PreservicaSystem:
         """List workflow contexts."""
         listing = self.client.contexts.list(definition_id=definition, type=cast("WorkflowType | None", type))
         return PageTable(CONTEXTS, listing.pages())
+
+    def list_processes(self, *, types: Sequence[str] | None) -> PageTable[Process]:
+        """List ingest processes."""
+        return PageTable(PROCESSES, self.client.processes.list(type=types or None).pages())
+
+    async def switch_process(self, process_id: str, *, active: bool) -> bool:
+        """Switch an ingest process. Return True if it is on now."""
+        processes = self.client.processes
+        return await (processes.activate(process_id) if active else processes.deactivate(process_id))
+
+    def list_monitors(self, options: Mapping[str, object], *, limit: int | None) -> PageTable[Monitor]:
+        """List process monitors."""
+        filters = used_filters(options, MONITOR_FILTERS, self.title)
+        return PageTable(MONITORS, self.client.monitors.list(limit=limit, **filters).pages())
 
     async def get(self, workflow_id: str) -> Workflow:
         """Get a workflow."""
