@@ -1,7 +1,17 @@
+from . import (
+    auth as auth,
+    batch as batch,
+    errors as errors,
+    monitor as monitor,
+    opencast as opencast,
+    phase as phase,
+    preservica as preservica,
+    settings as settings,
+)
 from ._core.call import Page as Page, ParameterValue as ParameterValue, UnreadableRow as UnreadableRow
 from ._http import HTTPBackend as HTTPBackend
 from ._http.tls import TLS as TLS
-from ._listing.listing import Listing as Listing, ListingReport as ListingReport
+from ._listing.listing import Listing as Listing, ListingReport as ListingReport, Pages as Pages
 from ._listing.scan import Consistency as Consistency
 from .auth import Basic as Basic, Bearer as Bearer, Digest as Digest, Secret as Secret
 from .opencast.client import OpencastClient as OpencastClient

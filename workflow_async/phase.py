@@ -3,6 +3,8 @@
 import enum
 from typing import Protocol, Self
 
+__all__ = ["Phase", "Workflow"]
+
 
 class Phase(enum.Enum):
     """The state of a workflow, the same for both systems.

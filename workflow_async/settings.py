@@ -11,6 +11,8 @@ from attrs import Attribute, field, frozen
 
 from workflow_async.errors import InvalidArgument
 
+__all__ = ["Clock", "Limits", "Poll", "Retry", "Timeouts"]
+
 
 def _number_above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:

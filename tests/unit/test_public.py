@@ -15,13 +15,14 @@ import attrs
 import pytest
 
 import workflow_async
-from workflow_async import Clock, OpencastClient, PreservicaClient, errors, opencast, preservica
+from workflow_async import Clock, OpencastClient, PreservicaClient, errors, opencast, preservica, sandbox
 from workflow_async.errors import CallError, NotFound
 
 PUBLIC = {
     "workflow_async": """
         Basic Bearer Clock Consistency Digest HTTPBackend Limits Listing ListingReport OpencastClient Page
-        ParameterValue Phase Poll PreservicaClient Retry Secret TLS Timeouts UnreadableRow
+        Pages ParameterValue Phase Poll PreservicaClient Retry Secret TLS Timeouts UnreadableRow auth batch errors
+        monitor opencast phase preservica settings
     """,
     "workflow_async.auth": "Basic Bearer Digest PasswordFunction Secret TokenFunction",
     "workflow_async.batch": """
@@ -46,9 +47,11 @@ PUBLIC = {
     "workflow_async.preservica.webhooks": "EntityEvent WebhookApp answer_challenge events verify",
     "workflow_async.problems": "Problem ProblemResponse on_error problem_of",
     "workflow_async.sandbox": """
-        Boot CannedResponse Fault Faults IndexFault ManualClock OddRow RealClock RecordedRequest Sandbox SecondResume
-        ServerClock Step StepResult TimeSource Trouble
+        Boot CannedResponse FakeOpencast FakePreservica Fault Faults IndexFault ManualClock OddRow RealClock
+        RecordedRequest Sandbox SecondResume ServerClock Step StepResult TimeSource Trouble
     """,
+    "workflow_async.phase": "Phase Workflow",
+    "workflow_async.settings": "Clock Limits Poll Retry Timeouts",
 }
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")
 OPTIONAL = {
@@ -189,6 +192,53 @@ def test_creating_a_client_imports_its_backend_and_no_other_optional_library(htt
     assert not {name for name in found if name.startswith("workflow_async.preservica")}
     assert {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"} & found == {library}
     assert not (OPTIONAL - {library}).intersection(found)
+
+
+def test_the_modules_are_attributes_of_the_package() -> None:
+    code = "import workflow_async; workflow_async.errors.NotFound, workflow_async.settings.Poll, workflow_async.phase"
+    found = {name for name in loaded(code) if name.startswith("workflow_async.")}
+    assert {"workflow_async.errors", "workflow_async.settings", "workflow_async.phase"} <= found
+    assert not {name for name in found if name.startswith(("workflow_async.opencast", "workflow_async.preservica"))}
+
+
+PRIVATE_IN_ANNOTATIONS = {
+    "workflow_async._core.call.Call": "`Page.next`, which only a listing reads",
+    "workflow_async._core.call.Reply": "`renew` of credentials, which only a client calls",
+    "workflow_async.batch.start_records.OpencastStart": "`Ticket.arguments`, which only a client reads",
+    "workflow_async.batch.start_records.PreservicaStart": "`Ticket.arguments`, which only a client reads",
+    "workflow_async.monitor.watch_spec.Client": "a protocol that both clients satisfy",
+    "workflow_async.monitor.watch_spec.Cursor": "the state of a `WatchSpec`, which is stored with it",
+    "workflow_async.sandbox.opencast.definitions.Definition": "the result of `FakeOpencast.define`, which tests ignore",
+}
+"""Classes in annotations that need no import, with the reason."""
+
+
+def test_every_class_that_an_annotation_needs_can_be_imported() -> None:
+    importable = {id(value) for module in (*PUBLIC, errors.__name__) for value in public(module)}
+    hints = [hint for method in METHODS.values() for hint in runtime_hints(method).values()]
+    hints += [hint for kind in RECORDS.values() for hint in get_type_hints(kind).values()]
+    hints += [type(fake) for fake in vars(sandbox.Sandbox()).values()]
+    named = {kind for hint in hints for kind in classes_in(hint) if kind.__module__.startswith("workflow_async")}
+    private = {f"{kind.__module__}.{kind.__qualname__}" for kind in named if id(kind) not in importable}
+    assert {name for name in private if name.rpartition(".")[2][0] != "_"} <= PRIVATE_IN_ANNOTATIONS.keys()
+
+
+def runtime_hints(method: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the types of a method, as far as they are available at run time."""
+    try:
+        return get_type_hints(method)
+    except NameError:  # a type that the method imports when it is called
+        return {}
+
+
+def classes_in(hint: Any) -> Iterator[type[Any]]:
+    """Yield the classes that an annotation names."""
+    origin = get_origin(hint) or hint
+    if inspect.isclass(origin):
+        yield origin
+    for argument in get_args(hint):
+        members = argument if isinstance(argument, list) else [argument]
+        yield from (kind for member in members for kind in classes_in(member))
 
 
 def test_a_name_that_is_not_public_raises_attribute_error() -> None:

@@ -7,10 +7,13 @@ from workflow_async.sandbox.engine import Step, StepResult, TimeSource
 from workflow_async.sandbox.fault_middleware import RecordedRequest
 from workflow_async.sandbox.faults import Fault, Faults, Trouble
 from workflow_async.sandbox.sandbox import Sandbox
+from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 __all__ = [
     "Boot",
     "CannedResponse",
+    "FakeOpencast",
+    "FakePreservica",
     "Fault",
     "Faults",
     "IndexFault",
