@@ -32,8 +32,8 @@ class StartService(MonitoringMixin[Workflow]):
         self,
         event_id: str,
         definition_id: str,
-        *,
         configuration: Mapping[str, ParameterValue] | None = None,
+        *,
         key: str | None = None,
         baseline: int | None = None,
     ) -> batch.Ticket:

@@ -78,7 +78,8 @@ class Workflows(Failures):
         done.
 
         Args:
-            sort: one key with its direction. The server's default is the event's date, oldest first. Several keys are
+            sort: one key with its direction. The server's default is the event's date, oldest first. Preservica orders
+                by the start only, so it has `newest_first` instead. Several keys are
                 refused, because the server would use an arbitrary one of them. Sort the rows in your code.
             limit: the maximum number of rows. All rows if None.
             offset: the number of rows to skip at the beginning.
@@ -132,7 +133,7 @@ class Workflows(Failures):
         with_configuration: bool = False,
         keep_raw: bool = False,
     ) -> Workflow:
-        """Get the current record of one workflow.
+        """Get the current record of one workflow. Preservica has no flags here, because it returns all of the record.
 
         Args:
             workflow_id: the workflow.
@@ -156,8 +157,8 @@ class Workflows(Failures):
         self,
         event_id: str,
         definition_id: str,
-        *,
         configuration: Mapping[str, ParameterValue] | None = None,
+        *,
         with_operations: bool = False,
         with_configuration: bool = False,
         check_options: bool = False,
@@ -178,8 +179,8 @@ class Workflows(Failures):
         self,
         event_id: str | Ticket,
         definition_id: str = "",
-        *,
         configuration: Mapping[str, ParameterValue] | None = None,
+        *,
         with_operations: bool = False,
         with_configuration: bool = False,
         check_options: bool = False,
@@ -257,8 +258,8 @@ class Workflows(Failures):
         self,
         event_id: str,
         definition_id: str,
-        *,
         configuration: Mapping[str, ParameterValue] | None = None,
+        *,
         timeout: float | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
@@ -300,6 +301,7 @@ class Workflows(Failures):
             workflow_ids: the workflows to watch. Ids can be added and dropped while watching.
             poll: how often to check.
             operations: also report every transition of every operation. Every check then reads the operations.
+                Preservica's records have no operations. It has `retry_stalled` instead, which Opencast cannot do.
             stalled_after: report a step in which nothing changes (`Stalled`). A timedelta is the time until then. A
                 number is a factor of the step's usual duration, which is known once three steps of its kind have ended.
             **filter: in place of ids, all active workflows that match, including workflows that appear later. Opencast

@@ -42,8 +42,9 @@ class PreservicaClient(Client):
     serves any number of concurrent calls in one event loop. The workflow services need the Enterprise edition.
 
     Args:
-        server: a host, such as eu.preservica.com, or a URL.
-        username: the user.
+        server: a host, such as eu.preservica.com, or a URL. It has the name that pyPreservica and its credentials files
+            use. Opencast's `url` must be a URL.
+        username: the user. There is no `auth` as for Opencast, because every login gets a token.
         password: the password, or with `shared_secret` the secret. A function or coroutine function is called for the
             current password at each login. A new password clears the refusal of the old one.
         tenant: the tenant. The server decides if None.
@@ -137,7 +138,7 @@ class PreservicaClient(Client):
         Each field comes from the first of these sources that has it. The variables are PRESERVICA_USERNAME,
         PRESERVICA_PASSWORD, PRESERVICA_TENANT, PRESERVICA_SERVER and PRESERVICA_2FA_TOKEN. An empty variable counts as
         unset. The file is INI in UTF-8, readable by its owner only. Its section `[credentials]` holds username,
-        password, tenant, server and twoFactorToken.
+        password, tenant, server and twoFactorToken. pyPreservica reads the same file. Opencast has no such file.
 
         Raises:
             InvalidArgument: a required field is missing everywhere, or the file is not private or not such a file.

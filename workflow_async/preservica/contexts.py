@@ -10,6 +10,7 @@ from workflow_async._decode.raw import cut_elements, with_raw_rows
 from workflow_async._listing.listing import Listing
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Context
+from workflow_async.settings import check_optional_int
 
 
 @frozen
@@ -23,6 +24,7 @@ class Contexts:
         *,
         definition_id: str | None = None,
         type: filters.WorkflowType | None = None,
+        limit: int | None = None,
         unreadable: OnUnreadable = "raise",
         keep_raw: bool = False,
     ) -> Listing[Context]:
@@ -31,16 +33,18 @@ class Contexts:
         Args:
             definition_id: contexts of this definition, such as `com.preservica.core.workflow.ingest`.
             type: contexts of this type. With a definition, contexts of both.
+            limit: the maximum number of rows. All rows if None. The response holds all of them.
             unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
                 after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
                 cases.
             keep_raw: fill `raw` of each record with the element that the server sent.
 
         Raises:
-            InvalidArgument: immediately, for a blank definition or an unknown type.
+            InvalidArgument: immediately, for a blank definition, an unknown type, or a limit below 1.
 
         Source: GET /sdb/rest/workflow/contexts. See tests/contract/preservica.md, section 1.1.
         """
+        check_optional_int("limit", limit, least=1)
         params = filters.given_params(
             workflowDefinitionId=None
             if definition_id is None
@@ -49,4 +53,4 @@ class Contexts:
         )
         call = calls.list_contexts(params)
         call = with_raw_rows(call, partial(cut_elements, name="WorkflowContext")) if keep_raw else call
-        return Listing(self._transport.send, call, lambda context: context.id, unreadable=unreadable)
+        return Listing(self._transport.send, call, lambda context: context.id, limit=limit, unreadable=unreadable)

@@ -28,7 +28,7 @@ class Monitors:
         category: filters.MonitorCategory | Iterable[filters.MonitorCategory] | None = None,
         subcategory: str | None = None,
         name: str | None = None,
-        started_from: datetime | None = None,
+        since: datetime | None = None,
         limit: int | None = None,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Monitor]:
@@ -41,7 +41,7 @@ class Monitors:
             category: monitors of this category, or of one of these.
             subcategory: such as `OPEX`.
             name: the full name, such as `opex/<batch>` for an OPEX ingest.
-            started_from: started then or later. Must be aware.
+            since: started then or later. Must be aware.
             limit: the maximum number of rows. All rows if None.
             unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
                 after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
@@ -58,7 +58,7 @@ class Monitors:
             category=None if category is None else filters.comma_list("category", filters.MONITOR_CATEGORIES, category),
             subcategory=None if subcategory is None else filters.checked_text("subcategory", subcategory),
             name=None if name is None else filters.checked_filled("name", name),
-            startedFrom=filters.format_instant("started_from", started_from),
+            startedFrom=filters.format_instant("since", since),
         )
         call = process_calls.list_monitors(params, limit=limit)
         return Listing(self._transport.send, call, lambda monitor: monitor.id, unreadable=unreadable)
@@ -67,7 +67,7 @@ class Monitors:
         self,
         name: str,
         *,
-        started_from: datetime | None = None,
+        since: datetime | None = None,
         timeout: float | None = None,
         poll: Poll = Poll(),
         parked: WhenProcessParked = "wait",
@@ -79,7 +79,7 @@ class Monitors:
 
         Args:
             name: the full name, such as `opex/<batch>` for an OPEX ingest.
-            started_from: count only processes that were started then or later. Must be aware.
+            since: count only processes that were started then or later. Must be aware.
             timeout: seconds. None waits without a limit.
             poll: how often to check the process. A monitor may be missing for `poll.outage` seconds.
             parked: what to do when the process needs a person (`Suspended` or `Recoverable`): go on waiting, or return
@@ -95,7 +95,7 @@ class Monitors:
         """
         params = filters.given_params(
             name=filters.checked_filled("name", name),
-            startedFrom=filters.format_instant("started_from", started_from),
+            startedFrom=filters.format_instant("since", since),
         )
         call = process_calls.list_monitors(params, limit=None)
         return await ProcessWait(self._transport, name, call, timeout, poll, parked).run()

@@ -11,10 +11,11 @@ from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions, ScanFactory
 from workflow_async._listing.prefetch import Send
 from workflow_async._listing.resume import ListingIdentity
+from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import Workflow
-from workflow_async.settings import check_optional_int
+from workflow_async.settings import check_int, check_optional_int
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALL_TIME = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
@@ -31,12 +32,16 @@ def workflow_listing(
     newest_first: bool,
     include: Params = (),
     limit: int | None,
+    offset: int = 0,
     unreadable: OnUnreadable = "raise",
     resume: str | None = None,
     keep_raw: bool = False,
 ) -> Listing[Workflow]:
     """Return the listing. Raise `InvalidArgument` if an argument cannot be sent."""
     check_optional_int("limit", limit, least=1)
+    check_int("offset", offset, least=0)
+    if options.exact and offset:
+        raise InvalidArgument("offset", f"must be 0 with consistency={options.consistency!r}: rows move")
     params = (*query.on_the_wire(newest_first=newest_first, without=("state",) if options.exact else ()), *include)
     identity = ListingIdentity(
         system="preservica",
@@ -58,7 +63,7 @@ def workflow_listing(
         consistency=options.consistency,
         unreadable=unreadable,
         identity=identity,
-        resume=identity.start(resume),
+        resume=identity.start(resume, offset),
     )
 
 

@@ -38,6 +38,8 @@ class StartService(MonitoringMixin[Workflow]):
     ) -> batch.Ticket:
         """Return a start as a ticket, which can be stored before `start` sends it. No request is sent.
 
+        Opencast stores no correlation id. Its tickets have a baseline instead.
+
         Args:
             context: what to start, as a `Context`, its id (a number), or its name.
             parameters: as for `start`.
@@ -83,6 +85,8 @@ class StartService(MonitoringMixin[Workflow]):
         start_unknown_again: bool = False,
     ) -> batch.Run[Workflow]:
         """Start many workflows, with a limit on how many run: `async with pv.workflows.run_all(…) as results: …`.
+
+        Starts on Preservica do not conflict, so there is no `on_conflict` as on Opencast.
 
         Each start is sent at most once and has one `batch.Result`. A failed start does not affect other starts. A start
         that did not happen (no connection, 429) is sent again for `poll.outage` seconds.

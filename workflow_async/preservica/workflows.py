@@ -39,6 +39,7 @@ class Workflows(StartService):
         *,
         newest_first: bool = True,
         limit: int | None = None,
+        offset: int = 0,
         page_size: int = 100,
         consistency: Consistency = "fast",
         ahead: int = MAX_AHEAD,
@@ -73,8 +74,10 @@ class Workflows(StartService):
         `report` of the listing says what was done.
 
         Args:
-            newest_first: order by start time, the latest first.
+            newest_first: order by start time, the latest first. Opencast has `sort` instead, because it can order by
+                other keys too.
             limit: the maximum number of rows. All rows if None.
+            offset: the number of rows to skip at the beginning.
             page_size: the number of rows that a request asks for. The server may return fewer.
             consistency: see above.
             ahead: the maximum number of pages that are requested concurrently and held.
@@ -93,8 +96,8 @@ class Workflows(StartService):
             **filters: see `WorkflowFilters`. Without `state`, workflows in every state are listed.
 
         Raises:
-            InvalidArgument: immediately, for a word that the server does not know, a comma, or a naive datetime, and if
-                `resume` is a point of another listing.
+            InvalidArgument: immediately, for a word that the server does not know, a comma, or a naive datetime, for
+                `offset` with `anchored`, `partitioned` or `resume`, and if `resume` is a point of another listing.
             ListingInconsistent: while iterating, if continuing would not end or would lose rows.
 
         Source: GET /sdb/rest/workflow/instances. See tests/contract/preservica.md, sections 1.2 and 5.
@@ -113,6 +116,7 @@ class Workflows(StartService):
                 outputs=with_outputs,
             ),
             limit=limit,
+            offset=offset,
             unreadable=unreadable,
             resume=resume,
             keep_raw=keep_raw,
@@ -121,7 +125,7 @@ class Workflows(StartService):
     async def count(self, **filters: Unpack[WorkflowFilters]) -> int:
         """Count the workflows that match all filters. All workflows in every state without a filter.
 
-        It costs one request, for one row and the server's total.
+        It costs one request, for one row and the server's total. Opencast counts by three filters only.
 
         Args:
             **filters: the same as those of `list`. See `WorkflowFilters`.
@@ -166,7 +170,7 @@ class Workflows(StartService):
         twice starts two workflows.
 
         Returns a `Started` and not a `Workflow` as Opencast's `start` does, because Preservica may respond with an id
-        only, or without one.
+        only, or without one. Preservica does not show which parameters a context has, so there is no `check_options`.
 
         Args:
             context: what to start: a `Context`, its id (a number), its name, or a ticket. With a ticket, give nothing
@@ -196,6 +200,9 @@ class Workflows(StartService):
     async def terminate(self, *workflow_ids: int | str) -> None:
         """Request the end of workflows. The request is sent once. They become `ABORTED` later, so `wait` for it.
 
+        `stop` of Opencast takes one workflow and returns its record. Preservica takes several in one request, returns
+        no record, and calls it terminate.
+
         Raises:
             PartialFailure: the server will not end all of them.
             TransportError, ServerError: the request may have been accepted. Check the workflows.
@@ -208,7 +215,7 @@ class Workflows(StartService):
     async def retry(self, *workflow_ids: int | str) -> int:
         """Retry failed or suspended workflows. Return the number of workflows that are retried.
 
-        The request is sent once.
+        The request is sent once. Opencast has no retry of a workflow that has ended.
 
         Raises:
             PartialFailure: some of them cannot be retried. The others are.
@@ -265,6 +272,8 @@ class Workflows(StartService):
         **filters: Unpack[WorkflowFilters],
     ) -> monitor.Watch[Workflow]:
         """Watch workflows change: `async with pv.workflows.watch(ids) as changes: async for change in changes: …`.
+
+        Unlike Opencast's, its records have no operations, so changes of operations cannot be reported.
 
         Args:
             workflow_ids: the workflows to watch. Ids can be added and dropped while watching.

@@ -69,9 +69,11 @@ async def test_the_process_that_was_started_last_counts(
     assert monitor.id == again.workflow.monitor_id
 
 
-async def test_started_from_goes_to_the_server(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_the_time_since_which_processes_count_goes_to_the_server(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
     await pv.workflows.start(42, BATCH)
-    await pv.monitors.wait(NAME, started_from=datetime(2025, 1, 1, tzinfo=UTC))
+    await pv.monitors.wait(NAME, since=datetime(2025, 1, 1, tzinfo=UTC))
     assert archive.requests[-1].parameters["startedFrom"] == ["2025-01-01T00:00:00.000Z"]
 
 
@@ -159,7 +161,7 @@ async def test_a_monitor_that_is_listed_no_more_is_an_error_with_its_last_record
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("name", " "), ("timeout", 0), ("poll", 5), ("parked", "raise"), ("started_from", "2025-01-01")],
+    [("name", " "), ("timeout", 0), ("poll", 5), ("parked", "raise"), ("since", "2025-01-01")],
 )
 async def test_invalid_arguments_are_refused_before_any_request(
     argument: str, value: Any, archive: FakePreservica, pv: PreservicaClient

@@ -21,6 +21,17 @@ async def test_processes_are_listed_by_their_types(archive: FakePreservica, pv: 
     assert [request.query for request in archive.requests[1:]] == ["", "types=S3&types=OPEX", "types=SFTP"]
 
 
+async def test_processes_and_contexts_are_limited_after_the_response(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    assert len([process async for process in pv.processes.list(limit=3)]) == 3
+    assert len([context async for context in pv.contexts.list(limit=2)]) == 2
+    assert [request.query for request in archive.requests[1:]] == ["", ""]
+    for listing in (pv.processes.list, pv.contexts.list):
+        with pytest.raises(InvalidArgument, match="^limit"):
+            listing(limit=0)
+
+
 async def test_a_process_is_switched_off_and_on(archive: FakePreservica, pv: PreservicaClient) -> None:
     process = await pv.processes.list(type="OPEX").first()
     assert process is not None
@@ -79,7 +90,7 @@ async def test_a_monitor_is_found_by_its_name(archive: FakePreservica, pv: Prese
 async def test_monitors_since_are_requested_in_the_servers_format(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
-    await pv.monitors.list(started_from=datetime(2025, 1, 1, tzinfo=UTC)).first()
+    await pv.monitors.list(since=datetime(2025, 1, 1, tzinfo=UTC)).first()
     assert archive.requests[-1].parameters == {"startedFrom": ["2025-01-01T00:00:00.000Z"]}
 
 
@@ -90,7 +101,7 @@ async def test_monitors_since_are_requested_in_the_servers_format(
         ("category", "Access"),
         ("subcategory", "a,b"),
         ("name", ""),
-        ("started_from", "2025-01-01"),
+        ("since", "2025-01-01"),
         ("limit", 0),
     ],
 )

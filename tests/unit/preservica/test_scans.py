@@ -73,6 +73,21 @@ async def test_pages_are_requested_as_they_are_needed(archive: FakePreservica, p
     assert len(requests(archive)) == 1
 
 
+async def test_rows_are_skipped_by_the_server(archive: FakePreservica, pv: PreservicaClient) -> None:
+    archive.seed(80)
+    ids = [workflow.id async for workflow in pv.workflows.list(newest_first=False, page_size=20)]
+    archive.app.requests.clear()
+    rest = pv.workflows.list(newest_first=False, offset=30, page_size=20, limit=25)
+    assert [workflow.id async for workflow in rest] == ids[30:55]
+    assert [request.parameters["start"] for request in archive.requests] == [["30"], ["50"]]
+
+
+@pytest.mark.parametrize("consistency", ["anchored", "partitioned"])
+async def test_an_exact_list_cannot_skip_rows(consistency: Consistency, pv: PreservicaClient) -> None:
+    with pytest.raises(InvalidArgument, match="^offset: must be 0 with consistency="):
+        pv.workflows.list(consistency=consistency, offset=1)
+
+
 async def test_a_limit_reaches_the_wire(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(300)
     assert len([workflow async for workflow in pv.workflows.list(limit=150)]) == 150
@@ -150,6 +165,7 @@ async def test_workflows_are_listed_by_context_and_since(
         ("creator", "a,b"),
         ("since", datetime(2025, 1, 1)),  # noqa: DTZ001 - the naive one is the point
         ("limit", 0),
+        ("offset", -1),
         ("page_size", 0),
         ("page_size", True),
         ("ahead", 0),

@@ -45,10 +45,7 @@ PROCESSES: Sequence["Column[Process]"] = (
     Column("ACTIVE", lambda process: {True: "on", False: "off", None: ""}[process.active], 6),
     Column("NAME", lambda process: process.name),
 )
-MONITOR_FILTERS = {
-    **{name: name for name in ("status", "category", "subcategory", "name")},
-    "since": "started_from",
-}
+MONITOR_FILTERS = {name: name for name in ("status", "category", "subcategory", "name", "since")}
 """The client's name of each filter option of monitors."""
 MONITORS: Sequence["Column[Monitor]"] = (
     Column("STATUS", lambda monitor: monitor.status, 12),
