@@ -47,11 +47,13 @@ def add_public_names(_app: Any, page: str, source: list[str]) -> None:
 
 
 def directives(module: str, seen: set[type]) -> Iterator[str]:
-    """Yield the lines that document the public names of a module, except classes that are in `seen`."""
+    """Yield the lines that document the public names of a module, except modules and classes that are in `seen`."""
     yield "```{eval-rst}"
     names = importlib.import_module(module)
     for name in names.__all__:
         value = getattr(names, name)
+        if inspect.ismodule(value):
+            continue
         if not inspect.isclass(value):
             yield f".. {'autofunction' if inspect.isroutine(value) else 'autodata'}:: {module}.{name}\n"
         elif value not in seen:
