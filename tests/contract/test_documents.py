@@ -1,23 +1,19 @@
 """Every row of the two user documents has a test, or a line in "What it cannot do"."""
 
-import ast
-import importlib
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attrs import frozen
 
-TESTS = Path(__file__).parents[1]
+from tests.support.named_tests import TESTS, fault_of_name
+
 TABLE = TESTS / "contract" / "documents.md"
 GUARANTEES = TESTS.parent / "workflow_async" / "docs" / "guarantees.md"
 COUNTS = {"O": 174, "P": 25}
 """The number of rows of each document: Opencast's Workflow API and pyPreservica's Workflow API."""
 ROW = re.compile(r"\| ([OP])(\d+) \| ([^|]+) \| ([^|]+) \|")
-TEST = re.compile(r"`([\w/]+\.py)::(\w+)(?:\[([^\]]+)\])?`")
 LIMIT = re.compile(r"cannot: (.+)")
 
 
@@ -53,30 +49,7 @@ def fault(row: Row, known_limits: Iterable[str]) -> str | None:
     limit = LIMIT.fullmatch(row.proof)
     if limit is not None:
         return None if limit[1] in known_limits else f"no such line: {limit[1]}"
-    test = TEST.fullmatch(row.proof)
-    if test is None:
-        return "names neither a test nor a limit"
-    file, name, case = test.groups()
-    if name not in names_in(file):
-        return f"no such test: {name}"
-    return None if case is None or case in cases(file, name) else f"{name} has no case {case}"
-
-
-@cache
-def names_in(file: str) -> frozenset[str]:
-    """Return the names of the tests of a file. Empty if there is no such file."""
-    path = TESTS / file
-    tree = ast.parse(path.read_text(encoding="utf-8")) if path.exists() else ast.Module([], [])
-    functions = (node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return frozenset(name for name in functions if name.startswith("test_"))
-
-
-def cases(file: str, name: str) -> set[str]:
-    """Return the values that a test runs with, and their ids."""
-    test: Any = getattr(importlib.import_module(f"tests.{file.removesuffix('.py').replace('/', '.')}"), name)
-    marks = [mark for mark in test.pytestmark if mark.name == "parametrize"]
-    values = [str(value) for mark in marks for value in mark.args[1]]
-    return {*values, *(str(id) for mark in marks for id in mark.kwargs.get("ids") or ())}
+    return fault_of_name(row.proof)
 
 
 ROWS = [*rows(TABLE.read_text(encoding="utf-8").splitlines())]
@@ -114,7 +87,7 @@ HERE = f"contract/{Path(__file__).name}"
         ("`contract/test_no_such.py::test_x`", "no such test: test_x"),
         ("cannot: fly", "no such line: fly"),
         ("cannot: sort", None),
-        ("later", "names neither a test nor a limit"),
+        ("later", "names no test"),
     ],
 )
 def test_a_wrong_proof_is_found(proof: str, why: str | None) -> None:
