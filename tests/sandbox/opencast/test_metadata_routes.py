@@ -228,6 +228,16 @@ async def test_events_without_read_access_are_left_out(http: httpx.AsyncClient, 
     assert (await http.get("/api/events", auth=("integration", "integration"))).json() == []
 
 
+async def test_the_organization_is_described_by_info_organization(http: httpx.AsyncClient) -> None:
+    tree = (await http.get("/api/info/organization")).json()
+    assert tree == {
+        "id": "mh_default_org",
+        "name": "Opencast Project",
+        "adminRole": "ROLE_ADMIN",
+        "anonymousRole": "ROLE_ANONYMOUS",
+    }
+
+
 async def test_the_account_is_described_by_info_me(http: httpx.AsyncClient) -> None:
     assert (await http.get("/api/info/me")).json() == {
         "provider": "opencast",
