@@ -20,6 +20,8 @@ from workflow_async.errors import (
     NotFound,
     NotSent,
     NotSentInTime,
+    ProcessNotFound,
+    ProcessWaitTimeout,
     RateLimited,
     StartOutcomeUnknown,
     WaitTimeout,
@@ -33,6 +35,7 @@ BAD_GATEWAY = 502
 STATUSES: tuple[tuple[type[WorkflowAsyncError], int], ...] = (
     (InvalidArgument, 422),
     (NotFound, 404),
+    (ProcessNotFound, 404),
     (Conflict, 409),
     (AlreadyFinished, 409),
     (RateLimited, 503),
@@ -42,6 +45,7 @@ STATUSES: tuple[tuple[type[WorkflowAsyncError], int], ...] = (
     (StartOutcomeUnknown, BAD_GATEWAY),
     (DeadlineExceeded, 504),
     (WaitTimeout, 504),
+    (ProcessWaitTimeout, 504),
 )
 """The status for an error. The first line that fits counts. All other errors are 502."""
 
