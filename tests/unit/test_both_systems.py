@@ -94,6 +94,8 @@ ON_ONE_SYSTEM = {
     "workflows.stop": "`terminate` of Preservica takes several workflows and returns no record",
     "workflows.terminate": "`stop` of Opencast takes one workflow and returns its record",
     "workflows.retry": "Opencast has no retry of a workflow",
+    "workflows.errors": "`extra` of Preservica's `get` and `list` holds the errors",
+    "workflows.answer": "Preservica has no hold after an error, and `retry` resumes suspended workflows",
     "workflows.delete": "Preservica keeps its workflows",
     "workflows.update": "Preservica cannot change a workflow",
     "workflows.replace_configuration": "Preservica cannot change a workflow",

@@ -10,18 +10,15 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from workflow_async._core.call import Call, Replay, Reply, Signature, path_segment
-from workflow_async._core.status import status_error
 from workflow_async._decode.json import json_rows, json_tree
 from workflow_async._decode.records import list_of, structure
-from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, ResponseMismatch
+from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
 from workflow_async.opencast.calls import STARTUP_PAGES
 from workflow_async.opencast.incidents import Incident, incident_converter
 
 T = TypeVar("T")
 
 WORKFLOW = "/admin-ng/event/{}/workflows/{}"
-VIEW_ROLE = "ROLE_UI_EVENTS_DETAILS_WORKFLOWS_VIEW"
-EDIT_ROLE = "ROLE_UI_EVENTS_DETAILS_WORKFLOWS_EDIT"
 
 HoldAnswer = Literal["retry", "fail"]
 """What is to become of the operation that failed: run it again, or let it stay failed."""
@@ -52,7 +49,6 @@ def answer_hold(event_id: str, workflow_id: int, answer: HoldAnswer) -> Call[Non
         f"{_path(event_id, workflow_id)}/action/{ACTIONS[answer]}",
         lambda _: None,
         replay=Replay.ONCE,
-        refusals={403: partial(_forbidden, EDIT_ROLE)},
         signature=SIGNATURE,
     )
 
@@ -69,15 +65,7 @@ def _path(event_id: str, workflow_id: int) -> str:
 
 
 def _get(path: str, read: Callable[[Reply], T]) -> Call[T]:
-    return Call("GET", path, read, refusals={403: partial(_forbidden, VIEW_ROLE)}, signature=SIGNATURE)
-
-
-def _forbidden(role: str, reply: Reply) -> CallError:
-    """Return the error for 403. The role is not what is missing if the endpoint itself refused, without a text."""
-    refused = status_error(reply)
-    error = Forbidden(refused.status, refused.body, refused.message)
-    error.role = role if reply.text else ""
-    return error
+    return Call("GET", path, read, signature=SIGNATURE)
 
 
 def _read_incidents(workflow_id: int, reply: Reply) -> tuple[Incident, ...]:

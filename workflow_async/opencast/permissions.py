@@ -12,8 +12,7 @@ ADMIN = "ROLE_ADMIN"
 """The role for every path without a rule, such as `/workflow/count`. It replaces every other role."""
 
 ID = "[^/]+"
-WORKFLOW = f"/api/workflows/{ID}"
-"""The path of a workflow, which has its own permissions."""
+JSON = "application/json"
 ROLES: tuple[tuple[str, str, str], ...] = (
     ("GET", f"/api(/version(/{ID})?|/info/{ID}|/info/me/{ID})?", "ROLE_API"),
     ("GET", f"/api/workflows(/{ID})?", "ROLE_API_WORKFLOW_INSTANCE_VIEW"),
@@ -42,14 +41,14 @@ def role_of(method: str, path: str) -> str:
 def permission_of(call: Call[object], reply: Reply, *, switches_user: bool) -> Permission:
     """Return the permission that a refused call needs.
 
-    The endpoint of a workflow refuses with an empty body, after the user's role has been accepted. The security rules
-    refuse with an error page.
+    An endpoint refuses with an empty body, after the user's role has been accepted. The security rules refuse with an
+    error page, unless the call accepts neither JSON nor HTML.
 
     Args:
         call: the call.
         reply: the response with the status 403.
         switches_user: True if the client acts as another user or with other roles.
     """
-    if not reply.text and re.fullmatch(WORKFLOW, call.path):
+    if not reply.text and call.accept == JSON:
         return Permission(access=WRITE if call.method == "DELETE" else READ)
     return Permission(role_of(call.method, call.path), SUDO if switches_user else "")
