@@ -204,6 +204,7 @@ def test_the_modules_are_attributes_of_the_package() -> None:
 PRIVATE_IN_ANNOTATIONS = {
     "workflow_async._core.call.Call": "`Page.next`, which only a listing reads",
     "workflow_async._core.call.Reply": "`renew` of credentials, which only a client calls",
+    "workflow_async._core.auth.Refusable": "`refusable` of credentials, which only a client calls",
     "workflow_async._listing.resume.Place": "the place of a pass, of which `resume_point` is the text",
     "workflow_async.batch.start_records.OpencastStart": "`Ticket.arguments`, which only a client reads",
     "workflow_async.batch.start_records.PreservicaStart": "`Ticket.arguments`, which only a client reads",
