@@ -38,6 +38,14 @@ def _number_between(least: float, most: float) -> Callable[[Any, "Attribute[floa
     return check
 
 
+def _optional_number_above(least: float) -> Callable[[Any, "Attribute[float | None]", float | None], None]:
+    def check(_: object, attribute: "Attribute[float | None]", value: float | None) -> None:
+        if value is not None and not (_is_number(value) and value > least):
+            raise InvalidArgument(attribute.name, f"must be a number above {least:g}, or None for no limit")
+
+    return check
+
+
 def _int_at_least(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
     def check(_: object, attribute: "Attribute[int]", value: int) -> None:
         check_int(attribute.name, value, least=least)
@@ -130,11 +138,21 @@ class Retry:
 
 @frozen(kw_only=True)
 class Limits:
-    """Limits of one client: connections, seconds that an idle connection is kept, and bytes of one response."""
+    """Limits of one client: connections, requests per second, idle connections, and bytes of one response."""
 
     connections: int = field(default=16, validator=_int_at_least(1))
+    rate: float | None = field(default=None, validator=_optional_number_above(0))
+    """Requests per second, including retries and logins. None for no limit.
+
+    Requests are spaced evenly and sent in their order. After a pause, the requests of 0.1 s are sent without spacing.
+    The wait for a turn counts for `Timeouts.call` and not for `Timeouts.exchange`. A call that times out before its
+    turn raises `NotSent`.
+    """
     keepalive: float = field(default=4.0, validator=_number_at_least(0))
-    """Less than servers allow (5 s and more), so that a server does not close a connection just as it is reused."""
+    """Seconds that an idle connection is kept.
+
+    Less than servers allow (5 s and more), so that a server does not close a connection just as it is reused.
+    """
     wire: int = field(default=16 * 2**20, validator=_int_at_least(1))
     """Bytes of a response body as received."""
     body: int = field(default=64 * 2**20, validator=_int_at_least(1))

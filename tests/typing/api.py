@@ -54,7 +54,7 @@ async def clients() -> None:
         OpencastClient("https://oc.example.org", auth=("user", "secret"), timeouts=Timeouts(call=10)) as oc,
         OpencastClient("https://oc.example.org", auth=Basic("user", "secret"), run_as_user="other"),
         OpencastClient("https://oc.example.org", auth=("user", lambda: "secret")),
-        OpencastClient("https://oc.example.org", auth=Digest("user", "secret"), limits=Limits(connections=4)),
+        OpencastClient("https://oc.example.org", auth=Digest("user", "secret"), limits=Limits(rate=20.0)),
         OpencastClient("https://oc.example.org", auth=("user", "secret"), tls=TLS(ca_file="ca.pem"), proxy="env"),
         OpencastClient("https://oc.example.org", auth=Bearer("token"), clock=Clock(), run_with_roles=("ROLE_A",)),
         PreservicaClient("eu.preservica.com", username="user", password="secret", tenant="t") as pv,

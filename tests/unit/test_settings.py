@@ -22,6 +22,7 @@ NONSENSE = [
     *((Retry, name, value) for name in ("base", "cap") for value in (0, -1, math.nan, "1")),
     *((Retry, name, value) for name in ("max_retry_after", "budget") for value in (-1, math.nan, "1", None)),
     *((Limits, name, value) for name in ("connections", "wire", "body") for value in (0, -1, 1.5, math.inf, "8", True)),
+    *((Limits, "rate", value) for value in (0, -1, math.nan, "20", True)),
     *((Limits, "keepalive", value) for value in (-1, math.nan, "4")),
     *((Poll, name, value) for name in ("initial", "outage") for value in (-1, math.nan, "0")),
     *((Poll, name, value) for name in ("interval", "ceiling") for value in (0, -1, math.nan, "2")),
@@ -48,6 +49,7 @@ def test_settings_are_frozen_and_their_defaults_are_valid(settings: Any) -> None
 def test_a_timeout_can_be_infinite_and_a_limit_minimal() -> None:
     assert Timeouts(call=math.inf).call == math.inf
     assert Retry(attempts=1, budget=0, max_retry_after=0).attempts == 1
+    assert Limits(rate=0.001).rate == 0.001
     assert Limits(connections=1, keepalive=0, wire=1, body=1).connections == 1
     assert Poll(interval=2, ceiling=2, backoff=1, jitter=0).ceiling == 2
 

@@ -17,6 +17,7 @@ from workflow_async._core.call_state import CallState
 from workflow_async._core.lockout import LockoutGuard
 from workflow_async._core.loop_binding import LoopBinding
 from workflow_async._core.origin import Origin
+from workflow_async._core.pacing import Pacer
 from workflow_async._core.permission import Permissions, no_permission, with_permission
 from workflow_async._core.provenance import Author, Control, author, hint, is_api_present, is_final
 from workflow_async._core.single_flight import SharedTask
@@ -58,12 +59,14 @@ class Transport:
     """Which permission a call needs that was refused with 403."""
     binding: LoopBinding = field(factory=LoopBinding, init=False)
     _queue: anyio.Semaphore = field(init=False)
+    _pacer: Pacer = field(init=False)
     _budget: retry_rules.Budget = field(init=False)
     _lockout: LockoutGuard = field(factory=LockoutGuard, init=False)
     _checking: SharedTask[int] | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._queue = anyio.Semaphore(self.limits.connections, fast_acquire=True)
+        self._pacer = Pacer(self.limits.rate, self.clock)
         self._budget = retry_rules.Budget(self.retry.budget)
 
     def open(self) -> None:
@@ -216,6 +219,7 @@ class Transport:
         once = call.replay is Replay.ONCE  # the headers are no local variable: see `Secret`
         request = Request(call.method, state.url, (*self._headers(call), *credentials), call.body, new_connection=once)
         async with self._queue:
+            await self._pacer.wait()  # with a slot, since requests that wait for slots after their turns form a burst
             self.binding.check_open()
             started = self.clock.now()
             state.credentials = credentials

@@ -1,0 +1,266 @@
+"""The rate of one client: evenly spaced requests in their order, and what counts."""
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from attrs import define, field
+from hypothesis import given, strategies as st
+
+from tests.conftest import FakeTime
+from tests.support import virtual_time
+from tests.support.byte_server import GET, POST, make_transport
+from tests.support.loopback_system import loopback_system
+from workflow_async import Clock, Limits, Retry, Timeouts
+from workflow_async._core.auth import Headers, Refusable
+from workflow_async._core.backend import Request
+from workflow_async._core.call import Reply
+from workflow_async._core.pacing import CATCH_UP, Pacer
+from workflow_async._core.transport import Transport
+from workflow_async.errors import ClientClosed, DeadlineExceeded, NotSentInTime, ServerError
+from workflow_async.sandbox import Fault, Faults
+
+OK = Reply(200, {}, b"{}")
+WINDOW = 5.0
+
+
+@define
+class TimedBackend:
+    """A backend that records when each request is sent, and takes `latency` seconds for a response."""
+
+    latency: float = 0.0
+    script: Sequence[Reply] = (OK,)
+    sent: list[float] = field(factory=list)
+
+    async def __call__(self, request: Request) -> Reply:
+        self.sent.append(anyio.current_time())
+        await anyio.sleep(self.latency)
+        return self.script[min(len(self.sent), len(self.script)) - 1]
+
+    async def reset(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+@define
+class LoginFirst:
+    """A credential that logs in before each attempt."""
+
+    transport: Transport | None = None
+    renews_on_redirect: bool = False
+
+    def refusable(self, sent: Headers) -> Refusable | None:
+        return None
+
+    async def headers(self, method: str, url: str) -> Headers:
+        assert self.transport is not None
+        await self.transport.send_once(GET)
+        return ()
+
+    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
+        return False
+
+
+def paced(backend: TimedBackend, rate: float | None, **settings: Any) -> Transport:
+    """Return an open transport whose clock is that of the event loop."""
+    clock = Clock(now=anyio.current_time, jitter=lambda: 0.5)
+    limits = Limits(rate=rate, connections=settings.pop("connections", 16))
+    transport = make_transport("http://127.0.0.1:9", clock, limits=limits, **settings)
+    transport.backend = backend
+    transport.open()
+    return transport
+
+
+def busiest(times: Iterable[float]) -> int:
+    """Return the largest number of requests in any 5 seconds."""
+    ordered = sorted(times)
+    return max(sum(start <= time < start + WINDOW for time in ordered) for start in ordered)
+
+
+def in_virtual_time(backend: TimedBackend, calls: int, rate: float | None, **settings: Any) -> list[float]:
+    """Make calls concurrently. Return the times at which their requests were sent."""
+
+    async def main() -> None:
+        transport = paced(backend, rate, timeouts=Timeouts(call=10_000, exchange=1000), **settings)
+        await asyncio.gather(*(transport.send(GET) for _ in range(calls)))
+
+    virtual_time.run(main())
+    return backend.sent
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.3, 0.79])
+@pytest.mark.parametrize("rate", [4.0, 20.0, 333.3])
+def test_in_any_5_seconds_the_rate_is_exceeded_by_5_percent_at_most_and_used_up(rate: float, latency: float) -> None:
+    times = in_virtual_time(TimedBackend(latency), round(rate * 12), rate, connections=round(rate))
+    assert busiest(times) <= rate * WINDOW * 1.05
+    assert times[-1] - times[0] == pytest.approx(len(times) / rate, rel=0.05)
+
+
+def test_requests_that_waited_for_a_connection_are_not_sent_in_a_burst() -> None:
+    class Stalling(TimedBackend):
+        async def __call__(self, request: Request) -> Reply:
+            self.latency = max(10.0 - anyio.current_time(), 0.0)  # the server answers nothing for 10 s
+            return await super().__call__(request)
+
+    assert busiest(in_virtual_time(Stalling(), 300, 20.0)) <= 105
+
+
+def test_late_timers_do_not_lower_the_rate() -> None:
+    async def main() -> float:
+        async def late(seconds: float) -> None:
+            await anyio.sleep(seconds + 0.02)
+
+        pacer = Pacer(20.0, Clock(now=anyio.current_time, sleep=late))
+        for _ in range(200):
+            await pacer.wait()
+        return anyio.current_time()
+
+    assert virtual_time.run(main()) == pytest.approx(10.0, rel=0.02)
+
+
+def test_after_a_pause_the_requests_of_a_tenth_of_a_second_are_not_spaced() -> None:
+    async def main() -> list[float]:
+        times, pacer = [], Pacer(20.0, Clock(now=anyio.current_time))
+        await anyio.sleep(60.0)
+        for _ in range(5):
+            await pacer.wait()
+            times.append(anyio.current_time() - 60.0)
+        return times
+
+    assert virtual_time.run(main()) == pytest.approx([0.0, 0.0, 0.0, 0.05, 0.1])
+
+
+def test_without_a_rate_nothing_is_spaced() -> None:
+    assert in_virtual_time(TimedBackend(), 500, None) == [0.0] * 500
+    assert Limits().rate is None
+
+
+@given(st.floats(0.5, 1000), st.lists(st.floats(0, 3), min_size=1, max_size=60))
+def test_any_number_of_requests_takes_the_time_that_the_rate_allows(rate: float, pauses: list[float]) -> None:
+    async def main() -> list[float]:
+        times, pacer = [], Pacer(rate, Clock(now=anyio.current_time))
+        for pause in pauses:
+            await anyio.sleep(pause)
+            await pacer.wait()
+            times.append(anyio.current_time())
+        return times
+
+    times = virtual_time.run(main())
+    for first, last in itertools.combinations(range(len(times)), 2):
+        assert times[last] - times[first] >= (last - first) / rate - CATCH_UP - 1e-6
+
+
+async def test_requests_get_their_turns_in_the_order_in_which_they_ask(fake_time: FakeTime) -> None:
+    order, pacer = [], Pacer(1.0, fake_time.clock)
+
+    async def take(number: int) -> None:
+        await pacer.wait()
+        order.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(20):
+            group.start_soon(take, number)
+    assert order == [*range(20)]
+
+
+async def test_a_request_that_is_cancelled_takes_no_turn(fake_time: FakeTime) -> None:
+    async def never(_: float) -> None:
+        await anyio.sleep_forever()
+
+    pacer = Pacer(1.0, fake_time.clock)
+    await pacer.wait()
+    pacer.clock = Clock(now=fake_time.clock.now, sleep=never)
+    with anyio.move_on_after(0):
+        await pacer.wait()
+    pacer.clock = fake_time.clock
+    await pacer.wait()
+    assert sum(fake_time.naps) == pytest.approx(1.0 - CATCH_UP)
+
+
+def test_every_attempt_and_every_login_takes_a_turn() -> None:
+    backend = TimedBackend(script=(OK, Reply(429, {}, b""), OK, OK))
+
+    async def main() -> None:
+        login = LoginFirst()
+        login.transport = transport = paced(backend, 0.1, credential=login, timeouts=Timeouts(call=1000))
+        await transport.send(GET)
+
+    virtual_time.run(main())
+    assert [round(after - before) for before, after in itertools.pairwise(backend.sent)] == [10, 10, 10]
+
+
+def test_a_call_that_times_out_before_its_turn_was_not_sent() -> None:
+    backend = TimedBackend()
+
+    async def main() -> tuple[BaseException | None, ...]:
+        transport = paced(backend, 0.1, timeouts=Timeouts(call=5))
+        return tuple(await asyncio.gather(*(transport.send(POST) for _ in range(2)), return_exceptions=True))
+
+    _, error = virtual_time.run(main())
+    assert isinstance(error, NotSentInTime)
+    assert (error.attempts, backend.sent) == (0, [0.0])
+
+
+def test_the_wait_for_a_turn_does_not_count_for_the_timeout_of_an_attempt() -> None:
+    async def main() -> tuple[BaseException | None, ...]:
+        transport = paced(backend, 0.1, timeouts=Timeouts(call=100, exchange=2), retry=Retry(attempts=1))
+        return tuple(await asyncio.gather(*(transport.send(GET) for _ in range(3)), return_exceptions=True))
+
+    backend = TimedBackend(latency=1.0)
+    assert virtual_time.run(main()) == ({}, {}, {})
+    backend = TimedBackend(latency=3.0)
+    assert {type(error) for error in virtual_time.run(main())} == {DeadlineExceeded}
+
+
+def test_a_call_whose_client_closes_before_its_turn_is_not_sent() -> None:
+    backend = TimedBackend()
+
+    async def main() -> tuple[BaseException | None, ...]:
+        transport = paced(backend, 0.1)
+        calls = [asyncio.create_task(transport.send(GET)) for _ in range(2)]
+        await anyio.sleep(1.0)
+        await transport.aclose()
+        return tuple(await asyncio.gather(*calls, return_exceptions=True))
+
+    first, second = virtual_time.run(main())
+    assert first == {}
+    assert isinstance(second, ClientClosed)
+    assert backend.sent == [0.0]
+
+
+def test_a_failed_attempt_keeps_its_turn() -> None:
+    backend = TimedBackend(script=(Reply(500, {}, b""),))
+
+    async def main() -> BaseException | None:
+        transport = paced(backend, 0.1, timeouts=Timeouts(call=1000), retry=Retry(attempts=3))
+        return (await asyncio.gather(transport.send(GET), return_exceptions=True))[0]
+
+    assert isinstance(virtual_time.run(main()), ServerError)
+    assert [round(after - before) for before, after in itertools.pairwise(backend.sent)] == [10, 10]
+
+
+@pytest.mark.parametrize("kind", ["11", "16", "preservica"])
+async def test_a_servers_log_shows_the_rate_with_logins_and_retries(kind: str) -> None:
+    async with loopback_system(kind) as loopback:
+        times: dict[int, float] = {}
+        """When the client began to wait for a turn, by the number of requests in the log."""
+
+        async def sleep(seconds: float) -> None:
+            times.setdefault(len(loopback.system.requests), loopback.time())
+            await loopback.clock.sleep(seconds)
+
+        clock = Clock(now=loopback.time, sleep=sleep, jitter=lambda: 0.5, wall=loopback.time)
+        loopback.system.faults = Faults(seed=1, rates={Fault.SERVER_ERROR: 0.1})
+        limits = Limits(connections=1, rate=20.0)
+        async with loopback.client(clock=clock, limits=limits, retry=Retry(base=0.01, attempts=9)) as client:
+            began = loopback.time()
+            async with anyio.create_task_group() as group:
+                for _ in range(240):
+                    group.start_soon(client.workflows.count)
+        assert len(loopback.system.requests) > 250
+        assert len(loopback.system.requests) / (loopback.time() - began) == pytest.approx(20.0, rel=0.05)
+        assert busiest(times.values()) <= 105
