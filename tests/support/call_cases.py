@@ -340,6 +340,14 @@ async def polling_once(context: CallContext) -> None:
 # Batches
 
 
+@case("Slot.__aenter__", "Slot.__aexit__", reuse=True)
+async def starting_in_the_slots_of_a_gate(context: CallContext) -> None:
+    gate = context.workflows.gate(max_running=50, poll=FAST_POLL)
+    for weight in (1, 40):
+        async with gate.slot(weight):
+            await context.workflows.start_and_wait(*context.start_arguments(), poll=FAST_POLL)
+
+
 @case("workflows.run_all", "Run.__aenter__", "Run.__aexit__", "Run.__aiter__", "Run.__anext__")
 async def running_a_batch(context: CallContext) -> None:
     async with context.workflows.run_all(context.batch_starts(2), max_running=1, poll=FAST_POLL) as results:

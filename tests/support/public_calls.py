@@ -17,7 +17,7 @@ OPENCAST, PRESERVICA = ("16",), ("preservica",)
 BOTH_SYSTEMS = (*OPENCAST, *PRESERVICA)
 LISTING_SYSTEMS = ("11", "preservica")
 """Systems on which workflows can be listed."""
-RETURNED_TYPES = (Listing, Pages, Items, monitor.OutcomeStream, monitor.Watch, batch.Run)
+RETURNED_TYPES = (Listing, Pages, Items, monitor.OutcomeStream, monitor.Watch, batch.Run, batch.Slot)
 """Objects that calls return and that have public awaitables of their own."""
 HOUR = 3600.0
 

@@ -124,6 +124,10 @@ async def opencast_calls(oc: OpencastClient) -> None:
     )
     assert_type(await oc.workflows.start(oc.workflows.prepare_start("e-1", "fast"), timeout=0.5), opencast.Workflow)
     assert_type(oc.workflows.run_all([], start_unknown_again=True), batch.Run[opencast.Workflow])
+    gate = oc.workflows.gate(max_running=10, low=3)
+    async with gate.slot(weight=2) as slot:
+        assert_type((gate, slot, slot.weight, gate.taken), tuple[batch.Gate, batch.Slot, int, int])
+    assert_type(oc.workflows.run_all([], gate=gate), batch.Run[opencast.Workflow])
     assert_type(await oc.workflows.update(1603, state="paused", configuration={"a": "b"}), opencast.Workflow)
     assert_type(await oc.workflows.update(1603, configuration={"a": "b"}, merge=True), opencast.Workflow)
     assert_type(await oc.workflows.update(1603, state=opencast.State.STOPPED), opencast.Workflow)
@@ -256,6 +260,7 @@ async def preservica_calls(pv: PreservicaClient, context: preservica.Context) ->
     assert_type(await pv.workflows.start("Ingest", correlation_id="mine"), preservica.Started)
     assert_type(await pv.workflows.start(42, timeout=300), preservica.Started)
     assert_type(pv.workflows.run_all([], start_unknown_again=True), batch.Run[preservica.Workflow])
+    assert_type(pv.workflows.gate(max_running=10, low=3, count_others=False), batch.Gate)
     assert_type(await pv.workflows.terminate(7, 8, "9"), None)
     assert_type(await pv.workflows.retry(51240), int)
     assert_type(await pv.workflows.count(state="Active", type="Ingest"), int)

@@ -26,8 +26,9 @@ PUBLIC = {
     """,
     "workflow_async.auth": "Basic Bearer Digest PasswordFunction Secret TokenFunction",
     "workflow_async.batch": """
-        AlreadyDone Ambiguous Completed Conflicted JournalContents NoStartFound NotStarted OnConflict
-        OutcomeUnknown ReconcileResult Rejected Result Run Skipped StartFound StartStatus StatusKind Ticket read_journal
+        AlreadyDone Ambiguous Completed Conflicted Gate JournalContents NoStartFound NotStarted
+        OnConflict OutcomeUnknown ReconcileResult Rejected Result Run Skipped Slot StartFound StartStatus StatusKind
+        Ticket read_journal
     """,
     "workflow_async.monitor": """
         Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked PollingFailed

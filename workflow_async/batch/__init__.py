@@ -1,6 +1,7 @@
 """Starts workflows at most once, one or many: tickets, batches, their results and their journal."""
 
 from workflow_async.batch.entries import JournalContents, StartStatus, StatusKind
+from workflow_async.batch.gate import Gate, Slot
 from workflow_async.batch.ledger import read_journal
 from workflow_async.batch.reconcile import Ambiguous, NoStartFound, ReconcileResult, StartFound
 from workflow_async.batch.results import (
@@ -22,6 +23,7 @@ __all__ = [
     "Ambiguous",
     "Completed",
     "Conflicted",
+    "Gate",
     "JournalContents",
     "NoStartFound",
     "NotStarted",
@@ -32,6 +34,7 @@ __all__ = [
     "Result",
     "Run",
     "Skipped",
+    "Slot",
     "StartFound",
     "StartStatus",
     "StatusKind",

@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 from attrs import define
 
 from workflow_async import monitor
-from workflow_async.batch.concurrency import ConcurrencyLimit
 from workflow_async.batch.entries import StartStatus
 from workflow_async.batch.outage import is_temporary
 from workflow_async.batch.reports import Reports
+from workflow_async.batch.running_starts import RunningStarts
 from workflow_async.batch.start_steps import FATAL, StartSteps
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.workflow_ends import watch_outcome
@@ -27,13 +27,13 @@ class Pipeline(Generic[W]):
 
     steps: StartSteps[W]
     poller: Poller[W]
-    limit: ConcurrencyLimit
+    running: RunningStarts
     reports: Reports[W]
     options: WaitOptions[W]
 
     def admit(self, ticket: Ticket, id: int | None) -> None:
         """Give a start of an earlier run a slot, even if more starts than the limit have one then."""
-        self.limit.admit(ticket, id)
+        self.running.admit(ticket, id)
 
     async def wait_for_slot(self, ticket: Ticket) -> bool:
         """Wait until a start has a slot. Return False after reporting that the server failed for too long.
@@ -42,7 +42,7 @@ class Pipeline(Generic[W]):
             CallError: the workflows on the server cannot be counted at all.
         """
         try:
-            await self.limit.enter(ticket)
+            await self.running.enter(ticket)
         except CallError as error:
             if not is_temporary(error):
                 raise
@@ -74,15 +74,15 @@ class Pipeline(Generic[W]):
         except FATAL:
             raise
         except Exception as error:  # noqa: BLE001 - a transport or a clock of the caller's may raise anything
-            sent, _ = self.limit.running.get(ticket.key, (ticket, None))
+            sent, _ = self.running.starts.get(ticket.key, (ticket, None))
             await self.reports.report_unexpected(sent, error)
         finally:
-            self.limit.leave(ticket.key)
+            self.running.leave(ticket.key)
 
     async def _watch(self, key: str, id: int) -> None:
         """Watch a workflow until it has an outcome, and report the outcome."""
-        ticket, _ = self.limit.running[key]
-        self.limit.admit(ticket, id)
+        ticket, _ = self.running.starts[key]
+        self.running.admit(ticket, id)
         self.poller.note_existing(id)
 
         async def record_change(change: monitor.Change[W]) -> None:

@@ -11,14 +11,16 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from workflow_async.batch.backend import StartBackend
-from workflow_async.batch.concurrency import concurrency_limit
+from workflow_async.batch.concurrency import Taken, concurrency_limit
 from workflow_async.batch.entries import StartStatus, StatusKind
+from workflow_async.batch.gate import Gate, limit_of
 from workflow_async.batch.ledger import Ledger
 from workflow_async.batch.outage import Outage
 from workflow_async.batch.pipeline import Pipeline
 from workflow_async.batch.reports import Reports, first_error
 from workflow_async.batch.result_queue import ResultQueue
 from workflow_async.batch.results import AlreadyDone, Rejected, Result, Skipped
+from workflow_async.batch.running_starts import RunningStarts
 from workflow_async.batch.start_steps import FATAL, OnConflict, StartSteps
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import Ticket
@@ -35,6 +37,7 @@ UNFINISHED = frozenset({StatusKind.INTENT, StatusKind.STARTED, StatusKind.CHANGE
 """Kinds of an earlier run's starts that this run continues."""
 Path = str | os.PathLike[str]
 
+DEFAULT_MAX_RUNNING = 4
 DUPLICATE_KEY = "the same key came before"
 
 
@@ -178,6 +181,7 @@ def run_batch(
     max_running: int,
     low: int | None,
     count_others: bool,
+    gate: Gate | None,
     on_conflict: OnConflict,
     journal: Path | None,
     options: WaitOptions[W],
@@ -190,16 +194,22 @@ def run_batch(
     if not isinstance(journal, str | os.PathLike | None):
         raise InvalidArgument("journal", "must be a path, or None to keep none")
     check_not_negative("settle", settle)
+    if gate is not None and (max_running, low, count_others) != (DEFAULT_MAX_RUNNING, None, False):
+        raise InvalidArgument("gate", "cannot be combined with max_running, low or count_others")
     clock, poll = poller.clock, options.poll
     outage, ledger, queue = Outage(clock, poll), Ledger(clock, journal), ResultQueue[Result[W]]()
 
-    async def count() -> int:
-        return await outage.retry(lambda: backend.count_running(tuple(limit.running.values())))
+    async def count() -> Taken:
+        places = await outage.retry(lambda: backend.count_running(running.all()))
+        return Taken(places, places)
 
-    limit = concurrency_limit(max_running, low, count if count_others else None, clock, poll)
+    counting = count if count_others else None
+    running = RunningStarts(
+        concurrency_limit(max_running, low, counting, clock, poll) if gate is None else limit_of(gate)
+    )
     reports = Reports(ledger, queue.put)
-    steps = StartSteps(backend, poller, clock, limit, outage, reports, poll, on_conflict, settle, start_unknown_again)
-    pipeline = Pipeline(steps, poller, limit, reports, options)
+    steps = StartSteps(backend, poller, clock, running, outage, reports, poll, on_conflict, settle, start_unknown_again)
+    pipeline = Pipeline(steps, poller, running, reports, options)
     return Run(backend, feed, feed.all_given, ledger, steps, pipeline, queue)
 
 

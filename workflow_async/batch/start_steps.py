@@ -6,13 +6,13 @@ from typing import Generic, Literal, TypeVar
 from attrs import define, field
 
 from workflow_async.batch.backend import StartBackend
-from workflow_async.batch.concurrency import ConcurrencyLimit
 from workflow_async.batch.entries import StartStatus
 from workflow_async.batch.outage import Outage, OutageTimer, is_temporary
 from workflow_async.batch.ownership import Ownership
 from workflow_async.batch.reconcile import StartFound
 from workflow_async.batch.reports import Reports, unexpected_error
 from workflow_async.batch.results import Conflicted, Skipped
+from workflow_async.batch.running_starts import RunningStarts
 from workflow_async.batch.start_locks import StartLocks
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.workflow_ends import wait_ended
@@ -58,7 +58,7 @@ class StartSteps(Generic[W]):
     backend: StartBackend[W]
     poller: Poller[W]
     clock: Clock
-    limit: ConcurrencyLimit
+    running: RunningStarts
     outage: Outage
     reports: Reports[W]
     poll: Poll
@@ -114,7 +114,7 @@ class StartSteps(Generic[W]):
         except InvalidArgument as error:
             await self.reports.report_rejected(ticket, error)
             return None
-        self.limit.admit(ready)
+        self.running.admit(ready)
         return ready
 
     async def _send(self, ticket: Ticket, timer: OutageTimer) -> int | NextStep | None:
@@ -213,13 +213,13 @@ class StartSteps(Generic[W]):
     async def _wait_until_free(self, ticket: Ticket) -> bool:
         """Wait without a slot until the event has no active workflow. Return False after reporting a failed read."""
         await self.reports.record_waiting(ticket, BUSY)
-        self.limit.leave(ticket.key)
+        self.running.leave(ticket.key)
         try:
             other = await self.outage.retry(lambda: self.backend.active(ticket, same_definition=False))
             if other is not None:
                 await wait_ended(self.poller, other.id, self.poll)
             await self.clock.sleep(self.poll.interval if other is not None else self.poll.ceiling)
-            await self.limit.enter(ticket)
+            await self.running.enter(ticket)
         except CallError as error:
             await self.reports.report_not_sent(ticket, error)
             return False

@@ -1,17 +1,21 @@
-"""The part of an Opencast's workflow service that counts workflows."""
+"""The part of an Opencast's workflow service that counts workflows, and limits how many run."""
 
 from attrs import define
 
+from workflow_async import batch
+from workflow_async.batch.gate import new_gate
 from workflow_async.errors import CallError, CountNotSupported
 from workflow_async.opencast import calls
 from workflow_async.opencast.count_calls import count_calls
+from workflow_async.opencast.event_workflows import ACTIVE_STATES
 from workflow_async.opencast.filters import States
 from workflow_async.opencast.start_service import StartService
+from workflow_async.settings import Poll
 
 
 @define(eq=False)
 class Counting(StartService):
-    """The method that counts workflows."""
+    """The methods that count workflows and limit how many run."""
 
     async def count(
         self, *, state: States | None = None, definition_id: str | None = None, current_operation: str | None = None
@@ -50,6 +54,47 @@ class Counting(StartService):
             caught = error
         caught.version = await self._version()
         raise caught
+
+    def gate(
+        self, *, max_running: int, low: int | None = None, count_others: bool = True, poll: Poll = Poll()
+    ) -> batch.Gate:
+        """Limit how many workflows run: `gate = oc.workflows.gate(max_running=10)`, `async with gate.slot(): …`.
+
+        A slot takes its places when the block is entered and frees them when the block is left, also by an exception.
+        Start the workflow in the block. Wait there for its end if the slot should be held until then. Otherwise the
+        workflow counts by the server's number only. Slots are given in the order in which they are entered, and a
+        cancelled wait leaves the queue. Use one gate for all starts that share a limit.
+
+        The server's number counts the workflows of all users that are instantiated, running or failing. It is read
+        before each slot, and every `poll.interval` while a slot waits. Each slot counts in addition for 12 seconds,
+        because the number may not include its workflow yet (it lags up to 10 s up to Opencast 11). Near the limit a
+        slot can therefore wait up to 12 seconds longer than needed. Workflows of other users can start between a count
+        and a start. While the number cannot be read because of an outage, nothing is let through, for at most
+        `poll.outage` seconds.
+
+        Args:
+            max_running: the number of places. A running workflow takes one, and a slot takes its weight.
+            low: after a slot did not fit, the next one is let through when at most `low` places are taken.
+                `max_running - 1` if None.
+            count_others: count the workflows on the server. False counts the slots of this gate only, without a
+                request.
+            poll: how often to count, and how long to wait in an outage.
+
+        Raises:
+            InvalidArgument: immediately, for values that make no sense.
+            Forbidden: while a slot is entered, if this user is not an admin. `role` is the role that is needed. Use
+                `count_others=False` without it.
+            CountNotSupported: while a slot is entered, if the server cannot count.
+            CallError: while a slot is entered, if the count failed for longer than `poll.outage`.
+
+        Source: GET /workflow/count, one request for each of the three states. See tests/contract/opencast.md, section
+        1.7.
+        """
+        return new_gate(max_running, low, self._count_running if count_others else None, self._transport.clock, poll)
+
+    async def _count_running(self) -> int:
+        """Return how many workflows run, by the server's number."""
+        return sum([await self._starts.read(call) for call in count_calls(ACTIVE_STATES, None, None)])
 
     async def _version(self) -> str | None:
         """Return the server's API version. None if it cannot be read."""

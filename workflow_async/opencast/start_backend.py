@@ -3,10 +3,11 @@
 import json
 import uuid
 from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 from attrs import Factory, define, evolve, field, frozen
 
-from workflow_async._core.call import ParameterValue, Params
+from workflow_async._core.call import Call, ParameterValue, Params
 from workflow_async.batch import Ambiguous, ReconcileResult, StartFound, Ticket
 from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts, search
 from workflow_async.batch.start_records import OpencastStart
@@ -25,6 +26,8 @@ from workflow_async.opencast.event_workflows import EventWorkflows
 from workflow_async.opencast.evidence import find_start
 from workflow_async.opencast.records import Workflow
 from workflow_async.settings import check_optional_int
+
+T = TypeVar("T")
 
 INDEX_LAG = 12.0
 """Seconds after which the list shows every workflow. Its index lags up to 10 s behind the database."""
@@ -200,6 +203,10 @@ class OpencastStarts:
             return len(await self._workflows.events_in_processing() | {self.lock_key(ticket) for ticket, _ in own})
         known = {id for _, id in own if id is not None}
         return len(listed | known) + sum(id is None for _, id in own)
+
+    async def read(self, call: Call[T]) -> T:
+        """Send a read that the caller repeats while the server is unavailable."""
+        return await self._sender.read(call)
 
     async def _check(
         self, ticket: Ticket, start: OpencastStart, other_starts: OtherStarts

@@ -7,7 +7,7 @@ from attrs import Factory, define, field
 from workflow_async import batch, monitor
 from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
-from workflow_async.batch.run import Path, run_batch
+from workflow_async.batch.run import DEFAULT_MAX_RUNNING, Path, run_batch
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import checked_ticket
@@ -87,9 +87,10 @@ class StartService(MonitoringMixin[Workflow]):
         self,
         starts: Iterable[Start | batch.Ticket],
         *,
-        max_running: int = 4,
+        max_running: int = DEFAULT_MAX_RUNNING,
         low: int | None = None,
         count_others: bool = False,
+        gate: batch.Gate | None = None,
         on_conflict: batch.OnConflict = "raise",
         journal: Path | None = None,
         poll: Poll = Poll(),
@@ -126,6 +127,8 @@ class StartService(MonitoringMixin[Workflow]):
             count_others: count the running workflows of all users, from the list up to Opencast 11, later from the
                 events in processing. The count is read every `poll.interval`, so other starts may come in between.
                 While the count fails, nothing is started.
+            gate: a gate of `workflows.gate`, in place of `max_running`, `low` and `count_others`. Several batches and
+                single starts can share one. Each start takes one place.
             on_conflict: what to do about an event that has an active workflow. "raise" reports `Conflicted`, which has
                 the `StartConflict`. The batch itself raises nothing. "skip" reports `Skipped`. "attach" watches the
                 other workflow if it has the same definition and this user may read it, and reports `Conflicted`
@@ -151,6 +154,7 @@ class StartService(MonitoringMixin[Workflow]):
             max_running=max_running,
             low=low,
             count_others=count_others,
+            gate=gate,
             on_conflict=on_conflict,
             journal=journal,
             options=options,

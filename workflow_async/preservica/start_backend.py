@@ -144,6 +144,11 @@ class PreservicaStarts:
         """Return how many workflows are active or pending. Starts in `own` whose id is unknown count in addition."""
         return await self._count_running() + sum(id is None for _, id in own)
 
+    async def count_active(self) -> int:
+        """Return how many workflows are active or pending, by the server's total."""
+        query = WorkflowQuery.of(state=ACTIVE_STATES).on_the_wire()
+        return await self._sender.read(calls.count_workflows(query))
+
     async def _count_running(self) -> int:
         query = WorkflowQuery.of(state=ACTIVE_STATES).on_the_wire()
         page = await self._sender.read(calls.list_workflows(query, size=1))

@@ -7,7 +7,8 @@ from attrs import Factory, define, field
 from workflow_async import batch, monitor
 from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
-from workflow_async.batch.run import Path, run_batch
+from workflow_async.batch.gate import new_gate
+from workflow_async.batch.run import DEFAULT_MAX_RUNNING, Path, run_batch
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import checked_ticket
@@ -75,9 +76,10 @@ class StartService(MonitoringMixin[Workflow]):
         self,
         starts: Iterable[Start | batch.Ticket],
         *,
-        max_running: int = 4,
+        max_running: int = DEFAULT_MAX_RUNNING,
         low: int | None = None,
         count_others: bool = False,
+        gate: batch.Gate | None = None,
         journal: Path | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
@@ -109,6 +111,8 @@ class StartService(MonitoringMixin[Workflow]):
             count_others: count the active and pending workflows of all users, by the total of the list. The count is
                 read every `poll.interval`, so other starts may come in between. While the count fails, nothing is
                 started.
+            gate: a gate of `workflows.gate`, in place of `max_running`, `low` and `count_others`. Several batches and
+                single starts can share one. Each start takes one place.
             journal: the path of an SQLite file, which is made if it does not exist. Needs the extra `[journal]`.
             poll: how often to check, and how long to wait in an outage.
             parked: what to do about a workflow that needs a person: "wait", or leave it ("return", "raise").
@@ -129,9 +133,44 @@ class StartService(MonitoringMixin[Workflow]):
             max_running=max_running,
             low=low,
             count_others=count_others,
+            gate=gate,
             on_conflict="raise",
             journal=journal,
             options=options,
             settle=settle,
             start_unknown_again=start_unknown_again,
         )
+
+    def gate(
+        self, *, max_running: int, low: int | None = None, count_others: bool = True, poll: Poll = Poll()
+    ) -> batch.Gate:
+        """Limit how many workflows run: `gate = pv.workflows.gate(max_running=10)`, `async with gate.slot(): …`.
+
+        A slot takes its places when the block is entered and frees them when the block is left, also by an exception.
+        Start the workflow in the block. Wait there for its end if the slot should be held until then. Otherwise the
+        workflow counts by the server's number only. Slots are given in the order in which they are entered, and a
+        cancelled wait leaves the queue. Use one gate for all starts that share a limit.
+
+        The server's number counts the workflows of all users that are active or pending. It is read before each slot,
+        and every `poll.interval` while a slot waits. Each slot counts in addition for 12 seconds, because the number
+        may not include its workflow yet. Near the limit a slot can therefore wait up to 12 seconds longer than needed.
+        Workflows of other users can start between a count and a start. While the number cannot be read because of an
+        outage, nothing is let through, for at most `poll.outage` seconds.
+
+        Args:
+            max_running: the number of places. A running workflow takes one, and a slot takes its weight.
+            low: after a slot did not fit, the next one is let through when at most `low` places are taken.
+                `max_running - 1` if None.
+            count_others: count the workflows on the server. False counts the slots of this gate only, without a
+                request.
+            poll: how often to count, and how long to wait in an outage.
+
+        Raises:
+            InvalidArgument: immediately, for values that make no sense.
+            CallError: while a slot is entered, if the count failed for longer than `poll.outage` or was refused.
+            DecodeError: while a slot is entered, if the server returned no total.
+
+        Source: GET /sdb/rest/workflow/instances. See tests/contract/preservica.md, sections 1.2 and 5.
+        """
+        counting = self._starts.count_active if count_others else None
+        return new_gate(max_running, low, counting, self._transport.clock, poll)

@@ -358,7 +358,7 @@ async def test_the_result_and_the_running_table_hold_the_ticket_as_it_was_sent(
     async with run as outcomes:
         while not posts(fake):
             await oc.version()
-        sent, _ = run._pipeline.limit.running["0"]
+        sent, _ = run._pipeline.running.starts["0"]
         reported = [each async for each in outcomes]
     assert (sent.baseline, sent.prepared_at > ticket.prepared_at) == (before, True)
     assert [each.ticket for each in reported] == [sent]

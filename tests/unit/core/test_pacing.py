@@ -196,7 +196,7 @@ def test_every_attempt_and_every_login_takes_a_turn() -> None:
 def test_a_call_that_times_out_before_its_turn_was_not_sent() -> None:
     backend = TimedBackend()
 
-    async def main() -> tuple[BaseException | None, ...]:
+    async def main() -> tuple[Any, ...]:
         transport = paced(backend, 0.1, timeouts=Timeouts(call=5))
         return tuple(await asyncio.gather(*(transport.send(POST) for _ in range(2)), return_exceptions=True))
 
@@ -206,7 +206,7 @@ def test_a_call_that_times_out_before_its_turn_was_not_sent() -> None:
 
 
 def test_the_wait_for_a_turn_does_not_count_for_the_timeout_of_an_attempt() -> None:
-    async def main() -> tuple[BaseException | None, ...]:
+    async def main() -> tuple[Any, ...]:
         transport = paced(backend, 0.1, timeouts=Timeouts(call=100, exchange=2), retry=Retry(attempts=1))
         return tuple(await asyncio.gather(*(transport.send(GET) for _ in range(3)), return_exceptions=True))
 
@@ -219,7 +219,7 @@ def test_the_wait_for_a_turn_does_not_count_for_the_timeout_of_an_attempt() -> N
 def test_a_call_whose_client_closes_before_its_turn_is_not_sent() -> None:
     backend = TimedBackend()
 
-    async def main() -> tuple[BaseException | None, ...]:
+    async def main() -> tuple[Any, ...]:
         transport = paced(backend, 0.1)
         calls = [asyncio.create_task(transport.send(GET)) for _ in range(2)]
         await anyio.sleep(1.0)
@@ -235,7 +235,7 @@ def test_a_call_whose_client_closes_before_its_turn_is_not_sent() -> None:
 def test_a_failed_attempt_keeps_its_turn() -> None:
     backend = TimedBackend(script=(Reply(500, {}, b""),))
 
-    async def main() -> BaseException | None:
+    async def main() -> Any:
         transport = paced(backend, 0.1, timeouts=Timeouts(call=1000), retry=Retry(attempts=3))
         return (await asyncio.gather(transport.send(GET), return_exceptions=True))[0]
 
