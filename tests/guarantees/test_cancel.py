@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,9 @@ class Sweep:
 
 
 def starts_sent_twice(requests: Sequence[RecordedRequest]) -> bool:
-    """Return True if a start was sent more than once. Each start has its own event or correlation id."""
-    bodies = [request.body for request in requests if request.method == "POST" and request.path in START_PATHS]
+    """Return True if a start was sent again that was not refused with 409. Each has its own event or correlation id."""
+    sent = [request for request in requests if request.method == "POST" and request.path in START_PATHS]
+    bodies = [request.body for request in sent if request.status != HTTPStatus.CONFLICT]
     return len(bodies) > len(set(bodies))
 
 

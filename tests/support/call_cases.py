@@ -95,6 +95,14 @@ async def starting_with_checked_options(context: CallContext) -> None:
     await context.workflows.start(context.event, "fast", configuration=configuration, check_options=True)
 
 
+@case("workflows.start", systems=OPENCAST)
+async def starting_on_a_busy_event(context: CallContext) -> None:
+    event = context.event
+    context.loopback.opencast.start(event, "quick")
+    await context.workflows.start(event, "quick", on_conflict="attach")
+    await context.workflows.start(event, "quick", on_conflict="wait", poll=FAST_POLL)
+
+
 @case("workflows.start", reuse=True)
 async def starting_by_ticket(context: CallContext) -> None:
     await context.workflows.start(context.workflows.prepare_start(*context.start_arguments()))

@@ -113,7 +113,7 @@ async def opencast_lists(oc: OpencastClient) -> None:
     assert_type(oc.events.processing(limit=10), Listing[opencast.Event])
 
 
-async def opencast_calls(oc: OpencastClient) -> None:
+async def opencast_calls(oc: OpencastClient, word: batch.OnConflict) -> None:
     assert_type(await oc.workflows.get(1603, with_operations=True), opencast.Workflow)
     assert_type(await oc.workflows.get("1603"), opencast.Workflow)
     assert_type(await oc.workflows.start("e-1", "fast", configuration={"publishLive": False}), opencast.Workflow)
@@ -124,6 +124,14 @@ async def opencast_calls(oc: OpencastClient) -> None:
     )
     assert_type(await oc.workflows.start(oc.workflows.prepare_start("e-1", "fast"), timeout=0.5), opencast.Workflow)
     assert_type(oc.workflows.run_all([], start_unknown_again=True), batch.Run[opencast.Workflow])
+    ticket = oc.workflows.prepare_start("e-1", "fast")
+    assert_type(await oc.workflows.start("e-1", "fast", on_conflict="attach"), opencast.Workflow)
+    assert_type(await oc.workflows.start("e-1", "fast", on_conflict="skip"), opencast.Workflow | None)
+    assert_type(await oc.workflows.start("e-1", "fast", on_conflict=word), opencast.Workflow | None)
+    assert_type(await oc.workflows.start(ticket, on_conflict="wait", poll=Poll(), timeout=60), opencast.Workflow)
+    assert_type(await oc.workflows.start(ticket, on_conflict="skip"), opencast.Workflow | None)
+    assert_type(await oc.workflows.start_and_wait("e-1", "fast", on_conflict="wait"), opencast.Workflow)
+    assert_type(await oc.workflows.start_and_wait("e-1", "fast", on_conflict="skip"), opencast.Workflow | None)
     gate = oc.workflows.gate(max_running=10, low=3)
     async with gate.slot(weight=2) as slot:
         assert_type((gate, slot, slot.weight, gate.taken), tuple[batch.Gate, batch.Slot, int, int])

@@ -60,6 +60,12 @@ CLASSES = {
 }
 
 
+def with_tried(error: StartConflict, tried: str) -> StartConflict:
+    """Return the error with what `on_conflict` tried."""
+    error.tried = tried
+    return error
+
+
 def with_role(error: errors.Forbidden, role: str) -> errors.Forbidden:
     """Return the error with the role that the call needs."""
     error.role = role
@@ -99,6 +105,7 @@ EVERY = [
     (errors.StartForbidden(403), "403 StartForbidden"),
     (errors.StartNotFound(404), "404 StartNotFound"),
     (StartConflict(409, "", "busy"), "409 StartConflict: busy"),
+    (with_tried(StartConflict(409, "", "busy"), "it has ended"), "409 StartConflict: busy: it has ended"),
     (errors.StartLimited(429), "429 StartLimited"),
     (RateLimited(429), "429 RateLimited"),
     (ServerError(503), "503 ServerError"),

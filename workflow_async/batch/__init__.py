@@ -1,5 +1,6 @@
 """Starts workflows at most once, one or many: tickets, batches, their results and their journal."""
 
+from workflow_async.batch.conflicts import OnConflict
 from workflow_async.batch.entries import JournalContents, StartStatus, StatusKind
 from workflow_async.batch.gate import Gate, Slot
 from workflow_async.batch.ledger import read_journal
@@ -15,7 +16,6 @@ from workflow_async.batch.results import (
     Skipped,
 )
 from workflow_async.batch.run import Run
-from workflow_async.batch.start_steps import OnConflict
 from workflow_async.batch.tickets import Ticket
 
 __all__ = [

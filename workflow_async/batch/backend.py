@@ -1,13 +1,24 @@
 """The protocol that each system implements for batches. A batch knows nothing else about the systems."""
 
 from collections.abc import Collection
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from attrs import frozen
 
 from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts, ReconcileResult
 from workflow_async.batch.tickets import Ticket
 from workflow_async.phase import Workflow
 
 W_co = TypeVar("W_co", bound=Workflow, covariant=True)
+
+
+@frozen
+class ActiveSearch(Generic[W_co]):
+    """The result of a search for the workflow that a start conflicts with."""
+
+    workflow: W_co | None
+    tried: str = ""
+    """Why there is no workflow, "" if there is one."""
 
 
 class StartBackend(Protocol[W_co]):
@@ -54,8 +65,8 @@ class StartBackend(Protocol[W_co]):
         """Search for the workflow of a ticket, for `wait` seconds of successful checks."""
         ...
 
-    async def active(self, ticket: Ticket, *, same_definition: bool) -> W_co | None:
-        """Return the workflow that a start conflicts with, or None if no such workflow can be seen.
+    async def active(self, ticket: Ticket, *, same_definition: bool) -> ActiveSearch[W_co]:
+        """Search for the workflow that a start conflicts with.
 
         Args:
             ticket: the start.

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from workflow_async.batch.backend import StartBackend
 from workflow_async.batch.concurrency import Taken, concurrency_limit
+from workflow_async.batch.conflicts import OnConflict, check_on_conflict
 from workflow_async.batch.entries import StartStatus, StatusKind
 from workflow_async.batch.gate import Gate, limit_of
 from workflow_async.batch.ledger import Ledger
@@ -21,7 +22,7 @@ from workflow_async.batch.reports import Reports, first_error
 from workflow_async.batch.result_queue import ResultQueue
 from workflow_async.batch.results import AlreadyDone, Rejected, Result, Skipped
 from workflow_async.batch.running_starts import RunningStarts
-from workflow_async.batch.start_steps import FATAL, OnConflict, StartSteps
+from workflow_async.batch.start_steps import FATAL, StartSteps
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import InvalidArgument
@@ -189,8 +190,7 @@ def run_batch(
     start_unknown_again: bool,
 ) -> Run[W]:
     """Return a run that has not begun. Raises `InvalidArgument` for settings that make no sense."""
-    if on_conflict not in ("raise", "skip", "attach", "wait"):
-        raise InvalidArgument("on_conflict", 'must be "raise", "skip", "attach" or "wait"')
+    check_on_conflict(on_conflict)
     if not isinstance(journal, str | os.PathLike | None):
         raise InvalidArgument("journal", "must be a path, or None to keep none")
     check_not_negative("settle", settle)

@@ -1,11 +1,12 @@
 """The steps that lead a start to a workflow's id: check the server, send, search, and deal with conflicts."""
 
 import enum
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from attrs import define, field
 
 from workflow_async.batch.backend import StartBackend
+from workflow_async.batch.conflicts import Conflicts, OnConflict
 from workflow_async.batch.entries import StartStatus
 from workflow_async.batch.outage import Outage, OutageTimer, is_temporary
 from workflow_async.batch.ownership import Ownership
@@ -15,7 +16,6 @@ from workflow_async.batch.results import Conflicted, Skipped
 from workflow_async.batch.running_starts import RunningStarts
 from workflow_async.batch.start_locks import StartLocks
 from workflow_async.batch.tickets import Ticket
-from workflow_async.batch.workflow_ends import wait_ended
 from workflow_async.errors import (
     CallError,
     ClientClosed,
@@ -32,12 +32,6 @@ from workflow_async.settings import Clock, Poll
 
 W = TypeVar("W", bound=Workflow)
 
-OnConflict = Literal["raise", "skip", "attach", "wait"]
-"""What to do about an event that has an active workflow. See `run_all` of an Opencast.
-
-`"raise"` raises nothing out of the batch, because an exception would end all other starts. The result of the start is a
-`Conflicted` that holds the `StartConflict`.
-"""
 BUSY = "another workflow is active on the event"
 FATAL = (ClientClosed, WrongEventLoop, JournalError)
 """Errors that end the whole batch."""
@@ -68,9 +62,11 @@ class StartSteps(Generic[W]):
     start_unknown_again: bool
     ownership: Ownership = field(factory=Ownership, init=False)
     locks: StartLocks = field(init=False)
+    conflicts: Conflicts[W] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.locks = StartLocks(self.clock)
+        self.conflicts = Conflicts(self.backend, self.poller, self.clock, self.outage, self.poll)
 
     def load(self, item: StartStatus, ticket: Ticket) -> None:
         """Take over what an earlier run knew about a start."""
@@ -194,7 +190,7 @@ class StartSteps(Generic[W]):
         self._record_not_started(ticket)
         if self.on_conflict == "wait":
             return NextStep.WAIT_UNTIL_FREE
-        other = await self._attachable(ticket) if self.on_conflict == "attach" else None
+        other = await self.conflicts.attachable(ticket, error) if self.on_conflict == "attach" else None
         if other is not None:
             return await self._record_started(ticket, other.id, "attached", "it was running already")
         if self.on_conflict == "skip":
@@ -203,22 +199,12 @@ class StartSteps(Generic[W]):
             await self.reports.report_not_started(Conflicted(key=ticket.key, ticket=ticket, error=error), error)
         return None
 
-    async def _attachable(self, ticket: Ticket) -> W | None:
-        """Return the active workflow of the same definition on the event, or None if none can be seen."""
-        try:
-            return await self.outage.retry(lambda: self.backend.active(ticket, same_definition=True))
-        except CallError:
-            return None
-
     async def _wait_until_free(self, ticket: Ticket) -> bool:
         """Wait without a slot until the event has no active workflow. Return False after reporting a failed read."""
         await self.reports.record_waiting(ticket, BUSY)
         self.running.leave(ticket.key)
         try:
-            other = await self.outage.retry(lambda: self.backend.active(ticket, same_definition=False))
-            if other is not None:
-                await wait_ended(self.poller, other.id, self.poll)
-            await self.clock.sleep(self.poll.interval if other is not None else self.poll.ceiling)
+            await self.conflicts.wait_until_free(ticket)
             await self.running.enter(ticket)
         except CallError as error:
             await self.reports.report_not_sent(ticket, error)

@@ -1,11 +1,12 @@
 """Waits for the ends of workflows, for a batch."""
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
 from workflow_async import monitor
-from workflow_async.errors import CallError
+from workflow_async.errors import CallError, WaitTimeout, WorkflowReplaced
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.waits import WaitOptions, wait
 from workflow_async.monitor.watch import watching
@@ -32,7 +33,8 @@ async def watch_outcome(
     return monitor.TimedOut(id=id)  # not reached: a watch without a timeout ends with an outcome
 
 
-async def wait_ended(poller: Poller[W], id: int, poll: Poll) -> None:
-    """Wait until another workflow has ended or can no longer be observed."""
-    with suppress(CallError):
-        await wait(poller, id, WaitOptions[W](poll=poll), check=False)
+async def wait_ended(poller: Poller[W], id: int, poll: Poll, seconds: float = math.inf) -> None:
+    """Wait until another workflow has ended or can no longer be observed, for `seconds` at most."""
+    options = WaitOptions[W](timeout=None if math.isinf(seconds) else seconds, poll=poll)
+    with suppress(CallError, WaitTimeout, WorkflowReplaced):
+        await wait(poller, id, options, check=False)

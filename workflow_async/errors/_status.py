@@ -134,6 +134,14 @@ class StartNotFound(StartRejected, NotFound):
 class StartConflict(StartRejected, Conflict):
     """409 of a start: another workflow is active on the event."""
 
+    tried: str = ""
+    """What `on_conflict` could not do and why, "" if it did nothing."""
+
+    @property
+    def what(self) -> str:
+        """The status, the server's message, and what was tried."""
+        return super().what + (f": {self.tried}" if self.tried else "")
+
 
 class StartLimited(StartRejected, RateLimited):
     """429 of a start."""

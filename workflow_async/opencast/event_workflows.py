@@ -1,6 +1,6 @@
 """Reads workflows and events for starts, in the ways that the server and the user's roles allow."""
 
-from attrs import define
+from attrs import define, field
 
 from workflow_async._listing.listing import Listing
 from workflow_async.batch.start_sender import StartSender
@@ -10,6 +10,7 @@ from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Event, State, Workflow
 
 PAGE_SIZE = 100
+MAX_REMEMBERED = 1000
 ACTIVE_STATES = (State.INSTANTIATED, State.RUNNING, State.FAILING)
 
 
@@ -20,8 +21,12 @@ class EventWorkflows:
     _sender: StartSender
     can_list: bool = True
     """False once the server has shown that it has no list of workflows."""
+    refusal: str = ""
+    """Why the workflows of an event could not be read the last time that they could not."""
     _may_read_events: bool = True
     """False once this user was denied the workflows of an event."""
+    _started: dict[str, int] = field(factory=dict)
+    """The id of the latest workflow that this client has started, by event. At most `MAX_REMEMBERED` entries."""
 
     async def of_event(self, event_id: str) -> tuple[Workflow, ...]:
         """Return the workflows of one event.
@@ -43,11 +48,30 @@ class EventWorkflows:
         if self._may_read_events:
             try:
                 return await self.of_event(event_id)
-            except Forbidden:
+            except Forbidden as error:
+                self.refusal = error.what
                 self._may_read_events = False
-            except NotFound:
-                pass
+            except NotFound as error:
+                self.refusal = error.what
         return None
+
+    def note_started(self, workflow: Workflow) -> None:
+        """Remember a workflow that this client has started."""
+        self._started.pop(workflow.event_id, None)
+        self._started[workflow.event_id] = workflow.id
+        if len(self._started) > MAX_REMEMBERED:
+            del self._started[next(iter(self._started))]
+
+    async def started_and_active(self, event_id: str) -> list[Workflow]:
+        """Return the latest workflow that this client has started on an event, if it is active and can be read."""
+        id = self._started.get(event_id)
+        if id is None:
+            return []
+        try:
+            workflow = await self._sender.read(calls.get_workflow(id))
+        except (Forbidden, NotFound):
+            return []
+        return [workflow] if workflow.event_id == event_id and not workflow.phase.final else []
 
     async def find_event(self, event_id: str) -> Event | None:
         """Return an event from the list of events, or None if this user does not see the event there."""

@@ -9,6 +9,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from workflow_async._core.call import Call, ParameterValue, Params
 from workflow_async.batch import Ambiguous, ReconcileResult, StartFound, Ticket
+from workflow_async.batch.backend import ActiveSearch
 from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts, search
 from workflow_async.batch.start_records import OpencastStart
 from workflow_async.batch.start_sender import StartSender
@@ -118,7 +119,9 @@ class OpencastStarts:
         """Send the start once. Raises what `workflows.start` raises."""
         start = self.check(ticket)
         call = calls.start_workflow(start.event_id, start.definition_id, start.configuration, include)
-        return await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
+        workflow = await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
+        self._workflows.note_started(workflow)
+        return workflow
 
     async def send_for_id(self, ticket: Ticket) -> int:
         """Send the start once, and return the new workflow's id."""
@@ -177,8 +180,8 @@ class OpencastStarts:
             outage,
         )
 
-    async def active(self, ticket: Ticket, *, same_definition: bool) -> Workflow | None:
-        """Return the event's active workflow, or None if there is none or this user may not read the workflows.
+    async def active(self, ticket: Ticket, *, same_definition: bool) -> ActiveSearch[Workflow]:
+        """Search for the event's active workflow, among those that this user may read and the latest of this client.
 
         Args:
             ticket: the start.
@@ -188,10 +191,21 @@ class OpencastStarts:
             CallError: the request failed.
         """
         start = self.check(ticket)
-        for workflow in await self._workflows.visible(start.event_id) or ():
-            if not workflow.phase.final and (not same_definition or workflow.definition_id == start.definition_id):
-                return workflow
-        return None
+        visible = await self._workflows.visible(start.event_id)
+        active = [workflow for workflow in visible or () if not workflow.phase.final]
+        active = active or await self._workflows.started_and_active(start.event_id)
+        for workflow in active:
+            if not same_definition or workflow.definition_id == start.definition_id:
+                return ActiveSearch(workflow)
+        if active:
+            tried = f"workflow {active[0].id} is active, but of the definition {active[0].definition_id!r}"
+        elif visible is None:
+            reason = self._workflows.refusal
+            tried = f"the event's workflows cannot be read ({reason}), and this client has started no active one"
+        else:
+            lag = ", or the list does not show it yet, because it lags up to 10 s" if self._workflows.can_list else ""
+            tried = f"none of the event's workflows is active: the other one has ended{lag}"
+        return ActiveSearch(None, tried)
 
     async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
         """Return how many workflows run, from the list or from the events in processing.

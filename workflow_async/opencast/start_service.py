@@ -131,8 +131,8 @@ class StartService(MonitoringMixin[Workflow]):
                 single starts can share one. Each start takes one place.
             on_conflict: what to do about an event that has an active workflow. "raise" reports `Conflicted`, which has
                 the `StartConflict`. The batch itself raises nothing. "skip" reports `Skipped`. "attach" watches the
-                other workflow if it has the same definition and this user may read it, and reports `Conflicted`
-                otherwise. "wait" sends the start once the event has no active workflow.
+                other workflow if it has the same definition and can be found as for `start`, and reports `Conflicted`
+                otherwise. `tried` of its error says why. "wait" sends the start once the event has no active workflow.
             journal: the path of an SQLite file, which is made if it does not exist. Needs the extra `[journal]`.
             poll: how often to check, and how long to wait in an outage.
             parked: what to do about a workflow that needs a person: "wait", or leave it ("return", "raise").

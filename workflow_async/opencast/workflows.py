@@ -1,30 +1,28 @@
 """Lists, gets, starts, watches and waits for the workflows of an Opencast."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import TypeVar, Unpack, overload
+from typing import TypeVar, Unpack
 
 from attrs import define
 
 from workflow_async import monitor
-from workflow_async._core.call import Call, OnUnreadable, ParameterValue, parse_id
+from workflow_async._core.call import Call, OnUnreadable, parse_id
 from workflow_async._decode.json import json_tree
 from workflow_async._decode.raw import with_raw
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions
 from workflow_async._listing.scan import MAX_AHEAD, Consistency
 from workflow_async._listing.unreadable import may_be_caused_by_row
-from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
-from workflow_async.monitor.waits import WaitOptions, wait
 from workflow_async.monitor.watch import watching
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import including
-from workflow_async.opencast.failures import Failures
 from workflow_async.opencast.query import ENDED, WorkflowQuery
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.scans import describe_rows, workflow_listing
-from workflow_async.settings import Poll, check_timeout
+from workflow_async.opencast.single_starts import SingleStarts
+from workflow_async.settings import Poll
 
 T = TypeVar("T")
 
@@ -33,7 +31,7 @@ PAGE_SIZE = 100
 
 
 @define(eq=False)
-class Workflows(Failures):
+class Workflows(SingleStarts):
     """The workflows of an Opencast, as `client.workflows`."""
 
     def list(
@@ -152,88 +150,6 @@ class Workflows(Failures):
         call = calls.get_workflow(parse_id("workflow_id", workflow_id), include)
         return await self._transport.send(with_raw(call, json_tree) if keep_raw else call)
 
-    @overload
-    async def start(
-        self,
-        event_id: str,
-        definition_id: str,
-        configuration: Mapping[str, ParameterValue] | None = None,
-        *,
-        with_operations: bool = False,
-        with_configuration: bool = False,
-        check_options: bool = False,
-        timeout: float | None = None,
-    ) -> Workflow: ...
-    @overload
-    async def start(
-        self,
-        ticket: Ticket,
-        /,
-        *,
-        with_operations: bool = False,
-        with_configuration: bool = False,
-        check_options: bool = False,
-        timeout: float | None = None,
-    ) -> Workflow: ...
-    async def start(
-        self,
-        event_id: str | Ticket,
-        definition_id: str = "",
-        configuration: Mapping[str, ParameterValue] | None = None,
-        *,
-        with_operations: bool = False,
-        with_configuration: bool = False,
-        check_options: bool = False,
-        timeout: float | None = None,
-    ) -> Workflow:
-        """Start a workflow on an event, or send a ticket. The request is sent once and never retried.
-
-        It uses a new connection. A ticket of `prepare_start` can be stored before it is sent. A ticket that is sent
-        twice starts two workflows.
-
-        Returns the new workflow, because Opencast always responds with its record. Its `location` is the Location of
-        the response. Preservica's `start` returns `Started`, because that server may not return an id.
-
-        Values of `configuration` are sent as texts (True as "true"). The server stores them with the event, even if it
-        refuses the start. Later workflows on the event get them too.
-
-        Up to Opencast 11 the server checks for an active workflow in an index that lags up to 10 s. Within that time it
-        accepts a second start on the same event, and both workflows run. Do not rely on `StartConflict` there.
-
-        Args:
-            event_id: the event, or a ticket. With a ticket, give neither definition nor configuration.
-            definition_id: the definition.
-            configuration: the configuration of this workflow.
-            with_operations: fill `operations`.
-            with_configuration: fill `configuration`.
-            check_options: read the definition first, and send the start only if the configuration fits the options of
-                its panel. See `Definition.check`. Without a configuration nothing is read. The read is a call of its
-                own, to which `timeout` does not apply. Needs ROLE_API_WORKFLOW_DEFINITION_VIEW.
-            timeout: seconds for the whole call, including the wait for a connection and a login. `Timeouts.call` if
-                None. `Timeouts.exchange` does not limit a start.
-
-        Raises:
-            StartConflict: another workflow is active on the event. `message` is the server's.
-            StartRejected: the server refused the start, so nothing was started. `status` tells why. A 404 is also a
-                `NotFound`, a 403 also a `Forbidden`, and so on.
-            NotSent: the request did not reach the server. The same holds for any error with `at_login`.
-            StartOutcomeUnknown: the workflow may have been started. `reconcile(error.ticket)` searches for it.
-            InvalidArgument: an argument cannot be sent, the ticket is for another system or server, `timeout` is not
-                above 0, or the configuration does not fit with `check_options`. Nothing was started.
-            CallError: with `check_options`, the definition cannot be read. Nothing was started.
-
-        Source: POST /api/workflows. Needs ROLE_API_WORKFLOW_INSTANCE_CREATE. See tests/contract/opencast.md, section
-        2.1.
-        """
-        check_timeout("timeout", timeout)
-        ticket = self._starts.from_arguments(event_id, definition_id, configuration)
-        if check_options:
-            await self._starts.check_options(ticket)
-        include = including(operations=with_operations, configuration=with_configuration)
-        workflow = await self._starts.send(ticket, include, timeout=timeout)
-        self._poller.note_existing(workflow.id, workflow)
-        return workflow
-
     async def for_event(self, event_id: str, *, unreadable: OnUnreadable = "raise") -> tuple[Workflow, ...]:
         """Get all workflows of one event, oldest first. This replaces the list on Opencast 12 and later.
 
@@ -253,38 +169,6 @@ class Workflows(Failures):
         Source: GET /workflow/mediaPackage/{id}/instances.json. See tests/contract/opencast.md, section 1.7.
         """
         return await self._transport.send(calls.workflows_of_event(event_id, unreadable=unreadable))
-
-    async def start_and_wait(
-        self,
-        event_id: str,
-        definition_id: str,
-        configuration: Mapping[str, ParameterValue] | None = None,
-        *,
-        timeout: float | None = None,
-        poll: Poll = Poll(),
-        parked: monitor.WhenParked = "wait",
-        until: monitor.Predicate[Workflow] | None = None,
-        on_change: monitor.OnChange[Workflow] | None = None,
-        check: bool = False,
-    ) -> Workflow:
-        """Start a workflow and wait for its end. Raises what `start` and `wait` raise.
-
-        The record holds `operations`, because every end is read with them. It holds no `configuration`.
-
-        Args:
-            event_id: the event.
-            definition_id: the definition.
-            configuration: the configuration of this workflow. See `start`.
-            timeout: seconds from the response to the start. None waits without a limit.
-            poll: how often to check the workflow.
-            parked: what to do when the workflow needs a person: go on waiting, return the record, or raise.
-            until: a function of a record. Return before the end if it returns True.
-            on_change: called with each `Change`. See `wait`.
-            check: raise an error unless the workflow succeeded.
-        """
-        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked, until=until, on_change=on_change)
-        workflow = await self.start(event_id, definition_id, configuration=configuration)
-        return await wait(self._poller, workflow.id, options, check=check)
 
     def watch(
         self,

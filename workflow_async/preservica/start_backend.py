@@ -10,6 +10,7 @@ from attrs import define, evolve, field, frozen
 from workflow_async._core.call import ParameterValue, parse_id
 from workflow_async._listing.listing import Listing
 from workflow_async.batch import Ambiguous, ReconcileResult, Ticket
+from workflow_async.batch.backend import ActiveSearch
 from workflow_async.batch.reconcile import NO_OTHER_STARTS, OTHER_START_MAY_OWN_IT, OtherStarts, StartFound, search
 from workflow_async.batch.start_records import PreservicaStart
 from workflow_async.batch.start_sender import StartSender
@@ -136,9 +137,9 @@ class PreservicaStarts:
 
         return await search(check, self._sender.transport.clock, lambda: wait, outage)
 
-    async def active(self, ticket: Ticket, *, same_definition: bool) -> Workflow | None:
-        """Return None, because starts on a Preservica never conflict."""
-        return None
+    async def active(self, ticket: Ticket, *, same_definition: bool) -> ActiveSearch[Workflow]:
+        """Return no workflow, because starts on a Preservica never conflict."""
+        return ActiveSearch(None, "starts on a Preservica never conflict")
 
     async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
         """Return how many workflows are active or pending. Starts in `own` whose id is unknown count in addition."""

@@ -172,6 +172,9 @@ class Workflows(StartService):
         Returns a `Started` and not a `Workflow` as Opencast's `start` does, because Preservica may respond with an id
         only, or without one. Preservica does not show which parameters a context has, so there is no `check_options`.
 
+        There is no `on_conflict` as on Opencast, because starts on a Preservica never conflict: any number of workflows
+        of a context can run.
+
         Args:
             context: what to start: a `Context`, its id (a number), its name, or a ticket. With a ticket, give nothing
                 else.

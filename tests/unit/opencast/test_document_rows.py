@@ -140,7 +140,8 @@ async def _got(oc: OpencastClient, sandbox: Sandbox, **flags: Any) -> Workflow:
 
 
 async def _started(oc: OpencastClient, sandbox: Sandbox, **flags: Any) -> Workflow:
-    return await oc.workflows.start(sandbox.opencast.event(), "fast", **flags)
+    workflow: Workflow = await oc.workflows.start(sandbox.opencast.event(), "fast", **flags)
+    return workflow
 
 
 async def _updated(oc: OpencastClient, sandbox: Sandbox, **flags: Any) -> Workflow:
