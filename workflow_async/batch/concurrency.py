@@ -8,8 +8,8 @@ from attrs import define, field, frozen
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Poll, check_int, check_optional_int
 
-COUNT_LAG = 12.0
-"""Seconds after which the server's count includes every workflow. The index of Opencast <= 11 lags up to 10 s."""
+START_TIME = 5.0
+"""Seconds that a start may take. The server's count may not include its workflow before."""
 
 
 @frozen
@@ -29,9 +29,9 @@ class Place:
     weight: int
     since: float
 
-    def is_recent(self, now: float) -> bool:
-        """Return True if the server's count may not include the workflow yet."""
-        return now - self.since < COUNT_LAG
+    def is_recent(self, now: float, lag: float) -> bool:
+        """Return True if the server's count, which lags `lag` seconds, may not include the workflow yet."""
+        return now - self.since < max(lag, START_TIME)
 
 
 @define(eq=False)
@@ -86,16 +86,16 @@ class ConcurrencyLimit:
         self._freed.set()
         self._freed = anyio.Event()
 
-    def with_uncounted(self, running: int) -> Taken:
+    def with_uncounted(self, running: int, lag: float) -> Taken:
         """Return the taken places, given how many workflows are running by the server's number.
 
-        The number may not include a start for `COUNT_LAG` seconds. Later it includes its workflow once, whatever the
-        weight.
+        The number may not include a start for `lag` seconds, and for `START_TIME`. Later it includes its workflow once,
+        whatever the weight.
         """
         now = self.clock.now()
-        self._left = [place for place in self._left if place.is_recent(now)]
-        recent = [place for place in self._places.values() if place.is_recent(now)]
-        heavy = sum(place.weight - 1 for place in self._places.values() if not place.is_recent(now))
+        self._left = [place for place in self._left if place.is_recent(now, lag)]
+        recent = [place for place in self._places.values() if place.is_recent(now, lag)]
+        heavy = sum(place.weight - 1 for place in self._places.values() if not place.is_recent(now, lag))
         return Taken(running + heavy, running + heavy + sum(place.weight for place in (*recent, *self._left)))
 
     async def _admits(self, weight: int) -> bool:

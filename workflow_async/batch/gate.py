@@ -77,7 +77,12 @@ class Gate:
 
 
 def new_gate(
-    max_running: int, low: int | None, count: Callable[[], Awaitable[int]] | None, clock: Clock, poll: Poll
+    max_running: int,
+    low: int | None,
+    count: Callable[[], Awaitable[int]] | None,
+    lag: Callable[[], float],
+    clock: Clock,
+    poll: Poll,
 ) -> Gate:
     """Return a gate.
 
@@ -85,6 +90,7 @@ def new_gate(
         max_running: the number of places.
         low: the low watermark. `max_running - 1` if None.
         count: returns the number of workflows that run on the server. None if other starts are not counted.
+        lag: returns the seconds by which that number may lag. Called after `count`.
         clock: the client's clock.
         poll: how often to count, and how long to wait in an outage.
 
@@ -97,7 +103,7 @@ def new_gate(
         running, outage = count, Outage(clock, poll)
 
         async def taken() -> Taken:
-            return limit.with_uncounted(await outage.retry(running))
+            return limit.with_uncounted(await outage.retry(running), lag())
 
         limit.count = taken
     return Gate(limit)

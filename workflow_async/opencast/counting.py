@@ -7,7 +7,6 @@ from workflow_async.batch.gate import new_gate
 from workflow_async.errors import CallError, CountNotSupported
 from workflow_async.opencast import calls
 from workflow_async.opencast.count_calls import count_calls
-from workflow_async.opencast.event_workflows import ACTIVE_STATES
 from workflow_async.opencast.filters import States
 from workflow_async.opencast.start_service import StartService
 from workflow_async.settings import Poll
@@ -66,9 +65,9 @@ class Counting(StartService):
         cancelled wait leaves the queue. Use one gate for all starts that share a limit.
 
         The server's number counts the workflows of all users that are instantiated, running or failing. It is read
-        before each slot, and every `poll.interval` while a slot waits. Each slot counts in addition for 12 seconds,
-        because the number may not include its workflow yet (it lags up to 10 s up to Opencast 11). Near the limit a
-        slot can therefore wait up to 12 seconds longer than needed. Workflows of other users can start between a count
+        before each slot, and every `poll.interval` while a slot waits. Each slot counts in addition for 5 seconds,
+        up to Opencast 11 for 12 seconds, because the number may not include its workflow yet. Near the limit a slot can
+        therefore wait this much longer than needed. Workflows of other users can start between a count
         and a start. While the number cannot be read because of an outage, nothing is let through, for at most
         `poll.outage` seconds.
 
@@ -87,14 +86,11 @@ class Counting(StartService):
             CountNotSupported: while a slot is entered, if the server cannot count.
             CallError: while a slot is entered, if the count failed for longer than `poll.outage`.
 
-        Source: GET /workflow/count, one request for each of the three states. See tests/contract/opencast.md, section
-        1.7.
+        Source: GET /workflow/count, one request for each of the three states, and GET /api/version once. See
+        tests/contract/opencast.md, section 1.7.
         """
-        return new_gate(max_running, low, self._count_running if count_others else None, self._transport.clock, poll)
-
-    async def _count_running(self) -> int:
-        """Return how many workflows run, by the server's number."""
-        return sum([await self._starts.read(call) for call in count_calls(ACTIVE_STATES, None, None)])
+        counting = self._starts.count_active if count_others else None
+        return new_gate(max_running, low, counting, lambda: self._starts.guard_lag, self._transport.clock, poll)
 
     async def _version(self) -> str | None:
         """Return the server's API version. None if it cannot be read."""

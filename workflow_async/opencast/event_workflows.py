@@ -23,10 +23,18 @@ class EventWorkflows:
     """False once the server has shown that it has no list of workflows."""
     refusal: str = ""
     """Why the workflows of an event could not be read the last time that they could not."""
+    _knows_release: bool = False
     _may_read_events: bool = True
     """False once this user was denied the workflows of an event."""
     _started: dict[str, int] = field(factory=dict)
     """The id of the latest workflow that this client has started, by event. At most `MAX_REMEMBERED` entries."""
+
+    async def learn_release(self) -> None:
+        """Find out from the server's version whether it has a list of workflows. Later calls send nothing."""
+        if not self._knows_release:
+            version = await self._sender.read(calls.get_version())
+            self.can_list = self.can_list and version.lists_workflows
+            self._knows_release = True
 
     async def of_event(self, event_id: str) -> tuple[Workflow, ...]:
         """Return the workflows of one event.

@@ -3,11 +3,10 @@
 import json
 import uuid
 from collections.abc import Collection, Mapping
-from typing import TypeVar
 
 from attrs import Factory, define, evolve, field, frozen
 
-from workflow_async._core.call import Call, ParameterValue, Params
+from workflow_async._core.call import ParameterValue, Params
 from workflow_async.batch import Ambiguous, ReconcileResult, StartFound, Ticket
 from workflow_async.batch.backend import ActiveSearch
 from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts, search
@@ -23,12 +22,11 @@ from workflow_async.errors import (
     StartOutcomeUnknown,
 )
 from workflow_async.opencast import calls
-from workflow_async.opencast.event_workflows import EventWorkflows
+from workflow_async.opencast.count_calls import count_calls
+from workflow_async.opencast.event_workflows import ACTIVE_STATES, EventWorkflows
 from workflow_async.opencast.evidence import find_start
 from workflow_async.opencast.records import Workflow
 from workflow_async.settings import check_optional_int
-
-T = TypeVar("T")
 
 INDEX_LAG = 12.0
 """Seconds after which the list shows every workflow. Its index lags up to 10 s behind the database."""
@@ -218,9 +216,11 @@ class OpencastStarts:
         known = {id for _, id in own if id is not None}
         return len(listed | known) + sum(id is None for _, id in own)
 
-    async def read(self, call: Call[T]) -> T:
-        """Send a read that the caller repeats while the server is unavailable."""
-        return await self._sender.read(call)
+    async def count_active(self) -> int:
+        """Return how many workflows are instantiated, running or failing, by the server's number."""
+        count = sum([await self._sender.read(call) for call in count_calls(ACTIVE_STATES, None, None)])
+        await self._workflows.learn_release()  # `guard_lag` depends on it
+        return count
 
     async def _check(
         self, ticket: Ticket, start: OpencastStart, other_starts: OtherStarts

@@ -152,8 +152,8 @@ class StartService(MonitoringMixin[Workflow]):
         cancelled wait leaves the queue. Use one gate for all starts that share a limit.
 
         The server's number counts the workflows of all users that are active or pending. It is read before each slot,
-        and every `poll.interval` while a slot waits. Each slot counts in addition for 12 seconds, because the number
-        may not include its workflow yet. Near the limit a slot can therefore wait up to 12 seconds longer than needed.
+        and every `poll.interval` while a slot waits. Each slot counts in addition for 5 seconds, because the number
+        may not include its workflow yet. Near the limit a slot can therefore wait up to 5 seconds longer than needed.
         Workflows of other users can start between a count and a start. While the number cannot be read because of an
         outage, nothing is let through, for at most `poll.outage` seconds.
 
@@ -173,4 +173,4 @@ class StartService(MonitoringMixin[Workflow]):
         Source: GET /sdb/rest/workflow/instances. See tests/contract/preservica.md, sections 1.2 and 5.
         """
         counting = self._starts.count_active if count_others else None
-        return new_gate(max_running, low, counting, self._transport.clock, poll)
+        return new_gate(max_running, low, counting, lambda: 0.0, self._transport.clock, poll)

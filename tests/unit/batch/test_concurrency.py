@@ -8,7 +8,7 @@ from attrs import evolve
 from tests.conftest import FakeTime
 from tests.support.journal_files import ticket
 from workflow_async import Clock, Poll
-from workflow_async.batch.concurrency import COUNT_LAG, ConcurrencyLimit, Taken, concurrency_limit
+from workflow_async.batch.concurrency import ConcurrencyLimit, Taken, concurrency_limit
 from workflow_async.batch.running_starts import RunningStarts
 from workflow_async.errors import InvalidArgument
 
@@ -107,19 +107,22 @@ def test_the_low_mark_must_be_below_the_limit() -> None:
 # What the server's count does not include
 
 
-async def test_a_place_counts_in_addition_for_12_seconds_and_then_above_1(fake_time: FakeTime) -> None:
+@pytest.mark.parametrize(("lag", "seconds"), [(0.0, 5.0), (12.0, 12.0)])
+async def test_a_place_counts_in_addition_for_5_seconds_or_the_lag_and_then_above_1(
+    lag: float, seconds: float, fake_time: FakeTime
+) -> None:
     places = concurrency_limit(9, None, None, fake_time.clock, Poll())
     places.admit("light")
     places.admit("heavy", 3)
-    assert places.with_uncounted(5) == Taken(5, 9)
-    await fake_time.sleep(COUNT_LAG - 0.1)
-    assert places.with_uncounted(5) == Taken(5, 9)
+    assert places.with_uncounted(5, lag) == Taken(5, 9)
+    await fake_time.sleep(seconds - 0.1)
+    assert places.with_uncounted(5, lag) == Taken(5, 9)
     await fake_time.sleep(0.1)
-    assert places.with_uncounted(5) == Taken(7, 7)
+    assert places.with_uncounted(5, lag) == Taken(7, 7)
 
 
 @pytest.mark.parametrize(("started", "expected"), [(True, Taken(0, 3)), (False, Taken(0, 0))])
-async def test_a_workflow_that_was_started_counts_for_12_seconds_even_if_its_place_is_free(
+async def test_a_workflow_that_was_started_counts_in_addition_even_if_its_place_is_free(
     *, started: bool, expected: Taken, fake_time: FakeTime
 ) -> None:
     async def count() -> Taken:
@@ -127,8 +130,8 @@ async def test_a_workflow_that_was_started_counts_for_12_seconds_even_if_its_pla
 
     places = concurrency_limit(9, None, count, fake_time.clock, Poll())
     places.admit("heavy", 3)
-    await fake_time.sleep(COUNT_LAG / 2)
+    await fake_time.sleep(6)
     places.leave("heavy", started=started)
-    assert (places.taken, places.with_uncounted(0)) == (0, expected)
-    await fake_time.sleep(COUNT_LAG / 2)
-    assert places.with_uncounted(0) == Taken(0, 0)
+    assert (places.taken, places.with_uncounted(0, 12)) == (0, expected)
+    await fake_time.sleep(6)
+    assert places.with_uncounted(0, 12) == Taken(0, 0)

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.unit.batch.conftest import OFTEN, Connect, most_at_once, results
 from workflow_async import Clock, OpencastClient, Poll, PreservicaClient
 from workflow_async.batch import Completed, Gate
-from workflow_async.batch.concurrency import COUNT_LAG, Taken
+from workflow_async.batch.concurrency import Taken
 from workflow_async.batch.gate import limit_of, new_gate
 from workflow_async.errors import Forbidden, InvalidArgument, ServerError
 from workflow_async.opencast import Start
@@ -24,10 +24,12 @@ from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
 
+LAG = 12.0
+
 
 def lone_gate(max_running: int, low: int | None = None) -> Gate:
     """Return a gate that does not count others."""
-    return new_gate(max_running, low, None, Clock(), Poll())
+    return new_gate(max_running, low, None, lambda: 0.0, Clock(), Poll())
 
 
 async def settle() -> None:
@@ -209,7 +211,7 @@ class AnyUse(RuleBasedStateMachine):
             await self.tick.wait()
 
         clock = Clock(now=lambda: self.now, sleep=sleep)
-        self.visits = Visits(new_gate(high, self.low, count if counting else None, clock, Poll()))
+        self.visits = Visits(new_gate(high, self.low, count if counting else None, lambda: LAG, clock, Poll()))
         self.weights: dict[int, int] = {}
         self.weight, self.full = 1, False
 
@@ -248,7 +250,7 @@ class AnyUse(RuleBasedStateMachine):
     def taken(self) -> Taken:
         """Return how many places are taken: by the server's number and by own slots."""
         own = sum(self.visits.inside.values())
-        counted = limit_of(self.visits.gate).with_uncounted(self.foreign) if self.counting else Taken(0, 0)
+        counted = limit_of(self.visits.gate).with_uncounted(self.foreign, LAG) if self.counting else Taken(0, 0)
         return Taken(max(own, counted.surely), max(own, counted.possibly))
 
     @rule(weight=st.integers(1, 6))
@@ -273,7 +275,7 @@ class AnyUse(RuleBasedStateMachine):
         self.foreign = foreign
         self.run(None)
 
-    @rule(seconds=st.floats(0, 2 * COUNT_LAG))
+    @rule(seconds=st.floats(0, 2 * LAG))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         self.run(None)
@@ -398,6 +400,14 @@ async def test_an_outage_that_lasts_is_raised_and_takes_no_place(oc: OpencastCli
     fake.faults = Faults()
     async with gate.slot():
         assert gate.taken == 1
+
+
+@on_all
+async def test_the_version_is_read_once(oc: OpencastClient, fake: FakeOpencast) -> None:
+    gate = oc.workflows.gate(max_running=3, poll=OFTEN)
+    async with gate.slot(), gate.slot():
+        paths = [request.path for request in fake.requests]
+    assert (paths.count("/api/version"), paths.count("/workflow/count")) == (1, 6)
 
 
 async def test_a_gate_without_a_free_place_sends_no_request(oc: OpencastClient, fake: FakeOpencast) -> None:
