@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import pytest
@@ -21,6 +22,7 @@ BORROWED: dict[str, Any] = {
     "a client of httpx2": lambda: httpx2.AsyncClient(trust_env=False, verify=SSL_CONTEXT),
     "httpx by aiohttp": lambda: httpx.AsyncClient(transport=AiohttpTransport(verify=SSL_CONTEXT)),
     "httpx2 by aiohttp": lambda: httpx2.AsyncClient(transport=AiohttpTransport2(verify=SSL_CONTEXT)),
+    "a session of aiohttp": aiohttp.ClientSession,
 }
 """Clients that the test owns, by description."""
 

@@ -65,6 +65,7 @@ BACKENDS = {
     "_http/borrowed": {"httpx", "httpx2"},
     "_http/httpcore": {"httpcore"},
     "_http/aiohttp": {"aiohttp"},
+    "_http/borrowed_session": {"aiohttp"},
 }
 
 

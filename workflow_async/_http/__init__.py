@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
 from workflow_async._core.auth import Secret
 from workflow_async._core.backend import Backend
@@ -20,6 +20,7 @@ from workflow_async.settings import Limits, Timeouts
 if TYPE_CHECKING:
     import ssl
 
+    import aiohttp
     import httpx
     import httpx2
 
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
     from workflow_async._http.proxy import Proxy
     from workflow_async._http.tls import TLS
 
-HTTPBackend: TypeAlias = Union[Literal["httpx", "httpx2", "aiohttp"], "httpx.AsyncClient", "httpx2.AsyncClient"]
-"""The name of a library, or an `AsyncClient` that the caller owns and closes."""
+HTTPBackend: TypeAlias = Union[
+    Literal["httpx", "httpx2", "aiohttp"], "httpx.AsyncClient", "httpx2.AsyncClient", "aiohttp.ClientSession"
+]
+"""The name of a library, or an `AsyncClient` or `ClientSession` that the caller owns and closes."""
 
+MUST_BE = (
+    'must be "httpx", "httpx2", "aiohttp", or a ready AsyncClient of httpx or httpx2, or a ClientSession of aiohttp'
+)
 CONNECTIONS = {"httpx": "httpcore", "httpx2": "httpcore2"}
 """The library that makes the connections of an HTTP client library."""
 
@@ -58,23 +64,46 @@ def make_backend(
     Raises:
         InvalidArgument: any other value, settings that exclude each other, or an extra that is not installed.
     """
-    if isinstance(http, str) and http in (*CONNECTIONS, "aiohttp"):
+    if isinstance(http, str):
+        if http not in (*CONNECTIONS, "aiohttp"):
+            raise InvalidArgument("http", MUST_BE)
         return _pool(http, limits, timeouts, _context(context, tls), _proxy(proxy, server))
+    settings = {"ssl_context": context, "tls": tls}
+    if _is_instance(http, "aiohttp", "ClientSession"):
+        return _borrowed_session(http, limits, timeouts, _proxy(proxy, server), **settings)
+    return _borrowed_client(http, limits, timeouts, **settings, proxy=proxy)
+
+
+def _borrowed_session(
+    http: Any, limits: Limits, timeouts: Timeouts, proxy: "Proxy | None", **settings: object
+) -> Backend:
+    from workflow_async._http.borrowed_session import BorrowedSession
+
+    _check_unset(**settings)
+    return BorrowedSession(http, limits, timeouts, proxy)
+
+
+def _borrowed_client(http: Any, limits: Limits, timeouts: Timeouts, **settings: object) -> Backend:
     for name in CONNECTIONS:
-        module = sys.modules.get(name)  # an AsyncClient exists only if its library was imported
-        if module is not None and isinstance(http, module.AsyncClient):
+        if _is_instance(http, name, "AsyncClient"):
             from workflow_async._http.borrowed import BorrowedClient
 
-            _check_unset(ssl_context=context, tls=tls, proxy=proxy)
-            return BorrowedClient(http, module, limits, timeouts)
-    raise InvalidArgument("http", 'must be "httpx", "httpx2", "aiohttp", or a ready AsyncClient of httpx or httpx2')
+            _check_unset(**settings)
+            return BorrowedClient(http, sys.modules[name], limits, timeouts)
+    raise InvalidArgument("http", MUST_BE)
+
+
+def _is_instance(value: object, library: str, name: str) -> bool:
+    """Return True for an instance of a library's class. It exists only if the library was imported."""
+    module = sys.modules.get(library)
+    return module is not None and isinstance(value, getattr(module, name))
 
 
 def _check_unset(**settings: object) -> None:
     """Raise `InvalidArgument` if a setting is given that an `AsyncClient` has of its own."""
     for name, value in settings.items():
         if value is not None:
-            raise InvalidArgument(name, "has no effect on the AsyncClient given as http=: set it on that client")
+            raise InvalidArgument(name, "has no effect on the client given as http=: set it on that client")
 
 
 def _context(context: "ssl.SSLContext | None", tls: "TLS | None") -> "ssl.SSLContext | None":

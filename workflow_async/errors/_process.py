@@ -11,6 +11,7 @@ class MonitorSummary(Protocol):
     @property
     def status(self) -> str:
         """The server's word for the status."""
+        ...
 
 
 class ProcessNotFound(WorkflowAsyncError):

@@ -53,11 +53,11 @@ class PreservicaClient(Client):
         token_store: where to keep tokens between processes, such as `FileTokenStore(path)`.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
         http: the HTTP backend: "httpx", "httpx2" or "aiohttp" (all but the first are extras), or an `AsyncClient` of
-            httpx or httpx2. The caller closes such a client.
+            httpx or httpx2, or a `ClientSession` of aiohttp. The caller closes such a client or session.
         tls: the authorities to trust and the client certificate to present, see `TLS`. Default: certifi's authorities.
         ssl_context: a TLS context in place of `tls`. Must verify.
         proxy: the URL of an HTTP proxy, such as http://user:password@proxy.example.org:3128, or "env" for HTTPS_PROXY
-            and NO_PROXY of the environment. Default: no proxy. An `AsyncClient` in `http` has its own TLS and proxy.
+            and NO_PROXY of the environment. Default: no proxy. An `AsyncClient` has its own.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:

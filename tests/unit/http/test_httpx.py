@@ -43,8 +43,8 @@ from tests.support.byte_server import (
 from workflow_async import Digest, Limits, Timeouts
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
-from workflow_async._http import aiohttp, make_backend
-from workflow_async._http.aiohttp import DoNotResend
+from workflow_async._http import make_backend
+from workflow_async._http.aiohttp import DoNotResend, translated_error as aiohttp_error
 from workflow_async._http.borrowed import BorrowedClient
 from workflow_async._http.cookies import Cookies
 from workflow_async._http.errors import cause_chain, translated_error
@@ -211,9 +211,7 @@ KEY = ConnectionKey("oc.example.org", 443, is_ssl=True, ssl=True, proxy=None, pr
 def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_connection(
     error: BaseException, sentence: str
 ) -> None:
-    found = aiohttp.translated_error(
-        cause_chain(error, None), Request("POST", "https://oc.example.org/", ()), reused=True
-    )
+    found = aiohttp_error(cause_chain(error, None), Request("POST", "https://oc.example.org/", ()), reused=True)
     assert type(found) is ConnectionBroken
     assert (str(found), found.reused) == (sentence, True)
 

@@ -336,6 +336,6 @@ def test_a_wrong_argument_is_refused_with_the_right_one(system: str, settings: A
 @pytest.mark.parametrize("settings", [{"tls": TLS()}, {"ssl_context": SSL_CONTEXT}, {"proxy": "http://127.0.0.1:3128"}])
 async def test_a_client_of_the_caller_has_its_own_tls_and_proxy(settings: dict[str, Any]) -> None:
     async with httpx.AsyncClient(verify=SSL_CONTEXT) as client:
-        with pytest.raises(InvalidArgument, match="has no effect on the AsyncClient given as http=") as caught:
+        with pytest.raises(InvalidArgument, match="has no effect on the client given as http=") as caught:
             client_of("opencast", "https://oc.example.org", http=client, **settings)
     assert [caught.value.argument] == [*settings]

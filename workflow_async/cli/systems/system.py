@@ -110,15 +110,18 @@ class System(Protocol[W, S]):
 
     def list_processes(self, *, types: Sequence[str] | None) -> PageTable[Any]:
         """List ingest processes. Raise `UsageError` if the system has none."""
+        ...
 
     async def switch_process(self, process_id: str, *, active: bool) -> bool:
         """Switch an ingest process. Return True if it is on now. Raise `UsageError` if the system has none."""
+        ...
 
     def list_monitors(self, options: Mapping[str, object], *, limit: int | None) -> PageTable[Any]:
         """List process monitors. `options` are the filters by option name, None or [] where not given.
 
         Raises `UsageError` if the system has none.
         """
+        ...
 
     async def get(self, workflow_id: str) -> W:
         """Get a workflow with all that the server tells about it."""
