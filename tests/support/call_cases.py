@@ -327,6 +327,14 @@ async def watching(context: CallContext) -> None:
         await collect(changes)
 
 
+@case("Watch.aclose")
+async def ending_a_watch(context: CallContext) -> None:
+    async with context.workflows.watch([context.new_running("long")], poll=FAST_POLL) as changes:
+        async for event in changes.heartbeat(60):
+            assert event is not None
+            await changes.aclose()
+
+
 @case("workflows.watch", systems=LISTING_SYSTEMS, reuse=True)
 async def watching_a_list(context: CallContext) -> None:
     id = context.new_running()
