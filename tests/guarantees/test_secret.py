@@ -45,6 +45,7 @@ from workflow_async.preservica.login_calls import LOGIN
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 from workflow_async.sandbox.hashing import hash_uuid
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
+from workflow_async.sync import SyncOpencastClient
 
 pytestmark = pytest.mark.figure("T-SECRET")
 
@@ -529,6 +530,9 @@ REJECTED: dict[str, Callable[[], object]] = {
         HOST, auth=("a", "b"), tls=TLS(client_cert=("none.pem", "none.pem", PASSWORD))
     ),
     "oc environment": lambda: OpencastClient.from_env(url="ftp://x", username="admin", password=PASSWORD),
+    "oc sync": lambda: OpencastClient.sync("ftp://x", auth=("admin", PASSWORD)),
+    "oc sync proxy": lambda: OpencastClient.sync(HOST, auth=("a", "b"), proxy=f"socks5://user:{PASSWORD}@proxy"),
+    "oc sync environment": lambda: SyncOpencastClient.from_env(url="ftp://x", username="admin", password=PASSWORD),
     "digest": lambda: Digest("a", PASSWORD + "\n"),
     "basic": lambda: Basic("a:b", PASSWORD),
     "bearer": lambda: Bearer(JWT + "\n"),
@@ -540,6 +544,10 @@ REJECTED: dict[str, Callable[[], object]] = {
     "pv seed": lambda: PreservicaClient(HOST, username="u", password=PASSWORD, two_factor=SEED + "1"),
     "pv tenant": lambda: PreservicaClient(HOST, username="u", password=PASSWORD, tenant=""),
     "pv shared": lambda: PreservicaClient(HOST, username="u", password=PASSWORD, shared_secret=True),
+    "pv sync": lambda: PreservicaClient.sync("ftp://x", username="u", password=PASSWORD, two_factor=SEED),
+    "pv sync proxy": lambda: PreservicaClient.sync(
+        HOST, username="u", password="p", proxy=f"socks5://user:{PASSWORD}@proxy"
+    ),
     "pv environment": lambda: PreservicaClient.from_env(username="", password=PASSWORD, two_factor=SEED, server=HOST),
 }
 

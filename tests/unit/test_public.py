@@ -47,6 +47,9 @@ PUBLIC = {
     "workflow_async.opencast.webhooks": "WebhookApp workflow_id",
     "workflow_async.preservica.webhooks": "EntityEvent WebhookApp answer_challenge events verify",
     "workflow_async.problems": "Problem ProblemResponse on_error problem_of",
+    "workflow_async.sync": """
+        SyncItems SyncListing SyncOpencastClient SyncOutcomeStream SyncPages SyncPreservicaClient SyncRun SyncWatch
+    """,
     "workflow_async.sandbox": """
         Boot CannedResponse FakeOpencast FakePreservica Fault Faults IndexFault ManualClock OddRow RealClock
         RecordedRequest Sandbox SecondResume ServerClock Step StepResult TimeSource Trouble
@@ -190,7 +193,7 @@ def test_importing_a_client_imports_neither_the_other_system_nor_an_http_library
 @pytest.mark.parametrize(("http", "library"), [("httpx", "httpcore"), ("httpx2", "httpcore2"), ("aiohttp", "aiohttp")])
 def test_creating_a_client_imports_its_backend_and_no_other_optional_library(http: str, library: str) -> None:
     found = loaded(f"import workflow_async; {CLIENT[:-1]}, http={http!r})")
-    assert not {name for name in found if name.startswith("workflow_async.preservica")}
+    assert not {name for name in found if name.startswith(("workflow_async.preservica", "workflow_async.sync"))}
     assert {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"} & found == {library}
     assert not (OPTIONAL - {library}).intersection(found)
 

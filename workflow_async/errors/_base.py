@@ -27,7 +27,10 @@ class ClientClosed(WorkflowAsyncError):
 
 
 class WrongEventLoop(WorkflowAsyncError):
-    """The client was opened in another event loop, or before this process was forked."""
+    """The client was opened in another event loop, or before this process was forked.
+
+    Also raised by a call of a synchronous client in a thread that runs an event loop.
+    """
 
 
 class PollTaskFailed(WorkflowAsyncError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workflow_async._core.origin import Origin
     from workflow_async._http.tls import TLS
     from workflow_async.opencast.records import Me, Organization, Version
+    from workflow_async.sync.opencast import SyncOpencastClient
 
 
 class ClientOptions(TypedDict, total=False):
@@ -134,6 +135,30 @@ class OpencastClient(Client):
         password = optional_secret(password)
         found = find_credentials(url, username, password)
         return cls(found.url, auth=(found.username, found.password), **options)
+
+    @classmethod
+    def sync(
+        cls,
+        url: str,
+        *,
+        auth: tuple[str, str | Secret | PasswordFunction] | Basic | Digest | Bearer,
+        **options: Unpack[ClientOptions],
+    ) -> "SyncOpencastClient":
+        """Return a client whose calls block the calling thread. For code that runs without an event loop.
+
+        `with OpencastClient.sync(url, auth=…) as oc: oc.workflows.get(1603)`. The arguments are those of the
+        constructor. The client opens itself with its first call. Any number of threads may share it. A process that is
+        forked afterwards opens connections of its own.
+
+        Raises:
+            InvalidArgument: an argument cannot be sent.
+        """
+        from workflow_async.sync.opencast import SyncOpencastClient
+
+        auth = _with_secret(auth)  # see `Secret`
+        if "proxy" in options:
+            options["proxy"] = optional_secret(options["proxy"])
+        return SyncOpencastClient(partial(cls, url, auth=auth, **options))
 
     async def version(self) -> "Version":
         """Get the versions of the External API that the server supports. Needs ROLE_API. Source: GET /api/version."""

@@ -1,6 +1,7 @@
 """The client for one Preservica. Its parts are imported when a client is created."""
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from workflow_async._core.auth import Secret, to_secret
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from workflow_async._http.tls import TLS
     from workflow_async.auth import PasswordFunction
     from workflow_async.preservica.token_store import TokenStore
+    from workflow_async.sync.preservica import SyncPreservicaClient
 
 
 class ClientOptions(TypedDict, total=False):
@@ -164,6 +166,37 @@ class PreservicaClient(Client):
             two_factor=credentials.two_factor,
             **options,
         )
+
+    @classmethod
+    def sync(
+        cls,
+        server: str,
+        *,
+        username: str,
+        password: "str | Secret | PasswordFunction",
+        tenant: str | None = None,
+        two_factor: str | Secret | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> "SyncPreservicaClient":
+        """Return a client whose calls block the calling thread. For code that runs without an event loop.
+
+        `with PreservicaClient.sync(host, username=…, password=…) as pv: pv.workflows.get(51234)`. The arguments are
+        those of the constructor. The client opens itself with its first call. Any number of threads may share it. A
+        process that is forked afterwards opens connections of its own.
+
+        Raises:
+            InvalidArgument: an argument cannot be sent.
+        """
+        from workflow_async.sync.preservica import SyncPreservicaClient
+
+        password = password if callable(password) else to_secret(password)  # see `Secret`
+        two_factor = optional_secret(two_factor)
+        if "proxy" in options:
+            options["proxy"] = optional_secret(options["proxy"])
+        make = partial(
+            cls, server, username=username, password=password, tenant=tenant, two_factor=two_factor, **options
+        )
+        return SyncPreservicaClient(make)
 
 
 def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":
