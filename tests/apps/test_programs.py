@@ -1,4 +1,4 @@
-"""A function for Lambda and a notebook run on the sandbox, and both type checkers accept five kinds of program."""
+"""A function for Lambda and a notebook run on the sandbox, and both type checkers accept six kinds of program."""
 
 import os
 import subprocess
@@ -13,8 +13,8 @@ from tests.apps.conftest import HERE
 from tests.apps.lambda_function import Answer, handler
 from workflow_async.sandbox import ManualClock, Sandbox
 
-PROGRAMS = ("fastapi_app.py", "script.py", "test_of_a_user.py", "lambda_function.py", "notebook.py")
-"""A service, a script, a test, a function for Lambda and a notebook."""
+PROGRAMS = ("fastapi_app.py", "wsgi_app.py", "script.py", "test_of_a_user.py", "lambda_function.py", "notebook.py")
+"""A service, one with synchronous code, a script, a test, a function for Lambda and a notebook."""
 
 
 def test_a_function_without_a_running_process_reports_the_end_once(

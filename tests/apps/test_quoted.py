@@ -1,4 +1,4 @@
-"""What the page on embedding quotes of the applications is what runs here."""
+"""What the pages on embedding and on synchronous code quote of the applications is what runs here."""
 
 import pytest
 
@@ -20,3 +20,8 @@ def test_the_page_quotes_the_application_as_it_runs(name: str) -> None:
     first, *before = quoted[0].partition(quotable(name))[0].split("\n")
     assert first == f"# {name}"
     assert set(before) <= set((HERE / name).read_text().split("\n"))
+
+
+def test_the_page_on_synchronous_code_quotes_the_application_as_it_runs() -> None:
+    programs = [block.text for block in Page(PAGES / "synchronous.md").programs]
+    assert len([text for text in programs if quotable("wsgi_app.py") in text]) == 1

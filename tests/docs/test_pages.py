@@ -37,7 +37,18 @@ def test_the_blocks_of_every_page_run_in_the_readers_order(tmp_path: Path) -> No
 
 def test_every_guide_has_code_that_runs() -> None:
     runnable = {page.path.stem for page in pages() if page.programs or page.session}
-    guides = {"listing", "starting", "changing", "waiting", "batches", "embedding", "testing", "errors", "http"}
+    guides = {
+        "listing",
+        "starting",
+        "changing",
+        "waiting",
+        "batches",
+        "embedding",
+        "synchronous",
+        "testing",
+        "errors",
+        "http",
+    }
     assert {"README", *guides} <= runnable
 
 

@@ -43,6 +43,7 @@ from workflow_async.monitor import (
     TimedOut,
     Vanished,
 )
+from workflow_async.sync import SyncListing, SyncOpencastClient, SyncPreservicaClient, SyncWatch
 
 
 async def handle_change(change: Change[opencast.Workflow]) -> None:
@@ -80,6 +81,31 @@ async def clients() -> None:
     assert_type(await oc.open(), OpencastClient)
     assert_type(await pv.open(), PreservicaClient)
     assert_type(await oc.aclose(), None)
+
+
+def synchronous(oc: SyncOpencastClient, pv: SyncPreservicaClient, spec: monitor.WatchSpec) -> None:
+    with OpencastClient.sync("https://oc.example.org", auth=("user", "secret"), limits=Limits(connections=4)) as opened:
+        assert_type(opened, SyncOpencastClient)
+    assert_type(PreservicaClient.sync("eu.preservica.com", username="u", password="p"), SyncPreservicaClient)
+    assert_type(SyncOpencastClient.from_env(url="https://oc.example.org", run_as_user="lecturer"), SyncOpencastClient)
+    assert_type(oc.workflows.get(1603, with_operations=True), opencast.Workflow)
+    assert_type(oc.workflows.start("e-1", "fast", timeout=300), opencast.Workflow)
+    assert_type(oc.workflows.start(oc.workflows.prepare_start("e-1", "fast")), opencast.Workflow)
+    assert_type(oc.workflows.wait_all([1], until=lambda w: w.current is None), tuple[Outcome[opencast.Workflow], ...])
+    listing = oc.workflows.list(state="running", limit=5)
+    assert_type(listing, SyncListing[opencast.Workflow])
+    assert_type([workflow for workflow in listing], list[opencast.Workflow])  # noqa: C416 - the type of an item
+    assert_type([page for page in listing.pages()], list[Page[opencast.Workflow]])  # noqa: C416 - likewise
+    assert_type(listing.first(), opencast.Workflow | None)
+    with oc.workflows.watch([1603]) as changes:
+        assert_type(changes, SyncWatch[opencast.Workflow])
+        assert_type(next(changes), monitor.WatchEvent[opencast.Workflow])
+    with oc.workflows.run_all([opencast.Start("e-1", "fast")]) as results:
+        for result in results:
+            assert_type(result, batch.Result[opencast.Workflow])
+    assert_type(oc.run(monitor.poll_once, spec)[0], monitor.WatchSpec)
+    assert_type(pv.workflows.get(51234), preservica.Workflow)
+    assert_type(next(iter(pv.monitors.list())), preservica.Monitor)
 
 
 async def opencast_lists(oc: OpencastClient) -> None:
