@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import httpx
@@ -11,6 +12,7 @@ from benchmarks.jobs.clients import FIRST_ID, client
 from benchmarks.jobs.concurrency import run_concurrently
 from benchmarks.meter import Meter
 from benchmarks.serving import command
+from workflow_async import OpencastClient
 
 PATH = f"/api/workflows/{FIRST_ID}"
 AUTH = ("user", "secret")
@@ -20,6 +22,18 @@ async def client_get(meter: Meter, url: str, count: int, at_once: int, http: str
     """Send `workflows.get`, which returns a checked record."""
     async with client("opencast", url, http=http) as one:
         await _measure(meter, count, at_once, lambda: one.workflows.get(FIRST_ID))
+
+
+def synchronous_get(meter: Meter, url: str, count: int, at_once: int) -> None:
+    """Send `workflows.get` with a synchronous client, in up to 16 threads."""
+
+    def get(_: int) -> None:
+        one.workflows.get(FIRST_ID)
+
+    with OpencastClient.sync(url, auth=AUTH) as one, ThreadPoolExecutor(min(at_once, 16)) as threads:
+        list(threads.map(get, range(32)))
+        with meter.measuring(count):
+            list(threads.map(get, range(count)))
 
 
 async def bare_httpx(meter: Meter, url: str, count: int, at_once: int) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from benchmarks.measure import Bench, Line
-from benchmarks.rows import curve, far, listing, reading, requests, watching
+from benchmarks.rows import curve, far, listing, reading, requests, synchronous, watching
 
 Row = Callable[[Bench], Iterable[Line]]
 
@@ -18,6 +18,7 @@ ROWS: dict[str, Row] = {
     "watch-bulk": watching.bulk_checks,
     "capacity": requests.capacity,
     "request": requests.request,
+    "synchronous": synchronous.requests,
     "burst": requests.burst,
     "first": listing.first,
     "read-json": reading.json_page,

@@ -126,6 +126,13 @@ def test_16_concurrent_requests_cost_less_than_with_httpx(bench: Bench, stub: st
     assert found["client"]["cpu"] <= found["httpx"]["cpu"] / TOLERANCE
 
 
+def test_a_synchronous_request_costs_half_as_much_again_as_an_asynchronous_one(bench: Bench, stub: str) -> None:
+    options = {"url": stub, "count": 400, "at_once": 16}
+    jobs = {name: Job(f"requesting.{name}_get", options) for name in ("synchronous", "client")}
+    found = bench.run(jobs)
+    assert found["synchronous"]["cpu"] <= 1.5 * TOLERANCE * found["client"]["cpu"]
+
+
 @pytest.mark.parametrize(
     ("client", "hand", "options", "goal"),
     [
