@@ -181,6 +181,15 @@ def test_a_watch_that_is_left_early_stops_polling(oc: SyncOpencastClient, workfl
     assert oc.run(idle) is True
 
 
+def test_a_watch_is_ended_from_another_thread(oc: SyncOpencastClient, workflow_id: int) -> None:
+    with oc.workflows.watch([workflow_id], poll=Poll(interval=3600, ceiling=3600)) as changes:
+        next(changes)
+        with ThreadPoolExecutor(1) as threads:
+            rest = threads.submit(list, changes)
+            changes.close()
+            assert all(isinstance(event, Change) for event in rest.result(10))
+
+
 def test_a_heartbeat_is_an_iterator(oc: SyncOpencastClient, workflow_id: int) -> None:
     with oc.workflows.watch([workflow_id], poll=FAST) as changes:
         beats = changes.heartbeat(10)
