@@ -89,13 +89,14 @@ async def _parse_events(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, An
             yield {"event": kind, **json.loads(text)}
 
 
-UVICORN = ("-m", "uvicorn", "fastapi_app:app", "--app-dir", str(HERE))
+UVICORN = ("-m", "uvicorn", "--app-dir", str(HERE), "--port", "{port}")
 COMMANDS = {
-    "fastapi": UVICORN,
+    "fastapi": (*UVICORN, "fastapi_app:app"),
     "aiohttp": (str(HERE / "aiohttp_app.py"),),
 }
 """The arguments of Python that run each application in one process."""
-WORKERS = {**COMMANDS, "fastapi with two workers": (*UVICORN, "--workers", "2")}
+WORKERS = {**COMMANDS, "fastapi with two workers": (*COMMANDS["fastapi"], "--workers", "2")}
+ALL = {**WORKERS, **{name: (*UVICORN, f"{name}_app:app") for name in ("litestar", "django")}}
 
 
 @pytest.fixture(params=COMMANDS)
@@ -104,7 +105,7 @@ async def application(request: pytest.FixtureRequest, environment: dict[str, str
     intervals = {"POLL_INTERVAL": "0.05", "POLL_CEILING": "0.1", "HEARTBEAT": "0.5"}
     with closing(reserve_port()) as port:
         number = port.getsockname()[1]
-        arguments = (*WORKERS[request.param], *(["--port", str(number)] if "fastapi" in request.param else []))
+        arguments = [word.format(port=number) for word in ALL[request.param]]
         process = launch(arguments, {**environment, **intervals, "PORT": str(number)})
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}", timeout=TIMEOUT, limits=limits) as web:

@@ -13,7 +13,7 @@ def quotable(name: str) -> str:
     return (HERE / name).read_text().split("# docs: from here\n")[1].split("# docs: to here\n")[0].strip()
 
 
-@pytest.mark.parametrize("name", ["fastapi_app.py", "aiohttp_app.py"])
+@pytest.mark.parametrize("name", ["fastapi_app.py", "aiohttp_app.py", "litestar_app.py", "django_app.py"])
 def test_the_page_quotes_the_application_as_it_runs(name: str) -> None:
     quoted = [block for block in BLOCKS if quotable(name) in block]
     assert len(quoted) == 1

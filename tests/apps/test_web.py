@@ -7,11 +7,12 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.apps.conftest import LONG_TIME, TIMEOUT, WORKERS, Application, wait_until
+from tests.apps.conftest import COMMANDS, LONG_TIME, TIMEOUT, WORKERS, Application, wait_until
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 
 READERS = 500
 STREAMS = 300
+on_every_framework = pytest.mark.parametrize("application", [*COMMANDS, "litestar", "django"], indirect=True)
 
 
 def start_workflow(sandbox: Sandbox) -> int:
@@ -23,6 +24,7 @@ def count_gets(sandbox: Sandbox, id: int) -> int:
     return sum(exchange.path == f"/api/workflows/{id}" for exchange in list(sandbox.opencast.requests))
 
 
+@on_every_framework
 async def test_publishing_starts_a_workflow_without_waiting_for_its_end(
     application: Application, sandbox: Sandbox
 ) -> None:
@@ -32,6 +34,7 @@ async def test_publishing_starts_a_workflow_without_waiting_for_its_end(
     assert state["phase"] in {"waiting", "running"}
 
 
+@on_every_framework
 async def test_a_stream_sends_every_change_until_the_end(
     application: Application, sandbox: Sandbox, clock: ManualClock
 ) -> None:
@@ -132,6 +135,7 @@ async def test_an_unknown_event_or_workflow_is_404(application: Application) -> 
     assert [response.json()["title"] for response in responses] == ["StartNotFound", "NotFound"]
 
 
+@on_every_framework
 async def test_a_start_conflict_is_409(application: Application, sandbox: Sandbox) -> None:
     event = sandbox.opencast.event()
     assert (await application.http.post(f"/publish/{event}")).status_code == 202
