@@ -103,6 +103,15 @@ class Call(Generic[T_co]):
     """
     obeys_retry_after: bool = True
     """False to raise an error with a `Retry-After` immediately. The caller then pauses all its calls."""
+    name: str = ""
+    """The method of a client that sends it, such as `workflows.get`."""
+    template: str = ""
+    """The path without values, such as `/api/workflows/{id}`. "" if the path has no values."""
+
+    @property
+    def route(self) -> str:
+        """The path without values. The same for all calls of a kind."""
+        return self.template or self.path
 
     def read_reply(self, reply: Reply) -> T_co:
         """Return the content of a response.

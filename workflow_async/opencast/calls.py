@@ -45,6 +45,7 @@ from workflow_async.opencast.records import Definition, Event, Me, Organization,
 T = TypeVar("T")
 
 WORKFLOWS = "/api/workflows"
+WORKFLOW_TEMPLATE = f"{WORKFLOWS}/{{id}}"
 DEFINITIONS = "/api/workflow-definitions"
 EVENTS = "/api/events"
 INSTANCES_OF_EVENT = "/workflow/mediaPackage/{}/instances.json"
@@ -76,12 +77,16 @@ def list_workflows(*, filter: str, sort: str, include: Params, size: int, offset
         (*_nonempty(filter=filter, sort=sort), ("limit", str(size)), ("offset", str(offset)), *include),
         refusals={404: _no_listing, 405: _no_listing},
         signature=API,
+        name="workflows.list",
     )
 
 
 def get_workflow(id: int, include: Params = ()) -> Call[Workflow]:
     """Return the call for one workflow."""
-    return Call("GET", f"{WORKFLOWS}/{id}", partial(_read_workflow, include, id), include, signature=BY_ID)
+    read = partial(_read_workflow, include, id)
+    return Call(
+        "GET", f"{WORKFLOWS}/{id}", read, include, signature=BY_ID, name="workflows.get", template=WORKFLOW_TEMPLATE
+    )
 
 
 def start_workflow(
@@ -104,6 +109,7 @@ def start_workflow(
         success=frozenset({201}),
         refusals=REJECTIONS,
         signature=BY_ID,
+        name="workflows.start",
     )
 
 
@@ -127,6 +133,8 @@ def delete_workflow(id: int) -> Call[None]:
         replay=Replay.DELETE,
         success=frozenset({204}),
         signature=BY_ID,
+        name="workflows.delete",
+        template=WORKFLOW_TEMPLATE,
     )
 
 
@@ -137,22 +145,23 @@ def workflows_of_event(event_id: str, *, unreadable: OnUnreadable = "raise") -> 
     """
     read = partial(_read_instances, event_id, checked_on_unreadable(unreadable))
     path = INSTANCES_OF_EVENT.format(path_segment("event_id", event_id, allowed=";"))
-    return Call("GET", path, read, signature=API)
+    template = INSTANCES_OF_EVENT.format("{event_id}")
+    return Call("GET", path, read, signature=API, name="workflows.for_event", template=template)
 
 
 def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
     """Return the call for a page of the events whose latest workflow is running."""
     read = partial(_read_page, Event, size, lambda count: list_processing(size=size, offset=offset + count))
-    return Call(
-        "GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(size)), ("offset", str(offset))), signature=API
-    )
+    params = (("filter", PROCESSING), ("limit", str(size)), ("offset", str(offset)))
+    return Call("GET", EVENTS, read, params, signature=API, name="events.list")
 
 
 def events_by_id(ids: Sequence[str]) -> Call[tuple[Event, ...]]:
     """Return the call for the events with these ids, except for ids that do not fit into a filter. One request."""
     filter = ",".join(f"identifier:{id}" for id in dict.fromkeys(ids) if id and "," not in id)
     params = (("filter", filter), ("limit", str(len(ids))), ("offset", "0"))
-    return Call("GET", EVENTS, lambda reply: _read_events(reply, frozenset(ids)), params, signature=API)
+    read = partial(_read_events, ids=frozenset(ids))
+    return Call("GET", EVENTS, read, params, signature=API, name="events.list")
 
 
 def list_definitions(
@@ -161,33 +170,43 @@ def list_definitions(
     """Return the call for the definitions. The server returns all of them in one response."""
     rows = {"limit": "" if limit is None else str(limit), "offset": str(offset or "")}
     params = (*_nonempty(filter=filter, sort=sort, **rows), *include)
-    return Call("GET", DEFINITIONS, lambda reply: Page(_read_definitions(include, reply)), params, signature=API)
+    return Call(
+        "GET",
+        DEFINITIONS,
+        lambda reply: Page(_read_definitions(include, reply)),
+        params,
+        signature=API,
+        name="definitions.list",
+    )
 
 
 def get_definition(definition_id: str, include: Params = ()) -> Call[Definition]:
     """Return the call for one definition."""
     path = f"{DEFINITIONS}/{path_segment('definition_id', definition_id)}"
-    return Call("GET", path, partial(_read_definition, include, definition_id), include, signature=BY_ID)
+    read, template = partial(_read_definition, include, definition_id), f"{DEFINITIONS}/{{id}}"
+    return Call("GET", path, read, include, signature=BY_ID, name="definitions.get", template=template)
 
 
 def get_version() -> Call[Version]:
     """Return the call for the API versions of the server."""
-    return Call("GET", "/api/version", partial(_read_record, Version), signature=API)
+    return Call("GET", "/api/version", partial(_read_record, Version), signature=API, name="version")
 
 
 def get_me() -> Call[Me]:
     """Return the call for the user of the credentials."""
-    return Call("GET", "/api/info/me", partial(_read_record, Me), signature=API)
+    return Call("GET", "/api/info/me", partial(_read_record, Me), signature=API, name="me")
 
 
 def get_roles() -> Call[tuple[str, ...]]:
     """Return the call for the names of the roles of that user."""
-    return Call("GET", "/api/info/me/roles", _read_names, signature=API)
+    return Call("GET", "/api/info/me/roles", _read_names, signature=API, name="me")
 
 
 def get_organization() -> Call[Organization]:
     """Return the call for the organization that the server has chosen."""
-    return Call("GET", "/api/info/organization", partial(_read_record, Organization), signature=API)
+    return Call(
+        "GET", "/api/info/organization", partial(_read_record, Organization), signature=API, name="organization"
+    )
 
 
 def including(**flags: bool) -> Params:
@@ -212,6 +231,8 @@ def _put_call(id: int, form: Mapping[str, str], include: Params) -> Call[Workflo
         FORM,
         replay=Replay.ONCE,
         signature=BY_ID,
+        name="workflows.update",
+        template=WORKFLOW_TEMPLATE,
     )
 
 

@@ -24,6 +24,7 @@ from workflow_async.opencast.query import WorkflowQuery
 
 COUNT = "/workflow/count"
 INSTANCES = "/workflow/instances.json"
+NAME = "workflows.count"
 ONE_ROW: Params = (("count", "1"), ("compact", "true"))
 """The smallest page. The server takes 0 for its default of 20."""
 TOTAL_PATH = "$.workflows.totalCount"
@@ -54,14 +55,16 @@ def _state_words(state: States) -> tuple[str, ...]:
 
 def _count_call(params: Params) -> Call[int]:
     """Return the call for the number of workflows, in one state or in all."""
-    return Call("GET", COUNT, _read_number, params, accept="text/plain", refusals=_refusals(()), signature=API)
+    refusals = _refusals(())
+    return Call("GET", COUNT, _read_number, params, accept="text/plain", refusals=refusals, signature=API, name=NAME)
 
 
 def _total_call(states: tuple[str, ...], values: dict[str, str]) -> Call[int]:
     """Return the call for a page with one row and a total. Opencast 12 and later do not serve its path."""
     names = {"definition_id": "workflowdefinition", "current_operation": "op"}
     filters = (*(("state", word) for word in states), *((names[name], value) for name, value in values.items()))
-    return Call("GET", INSTANCES, _read_total, (*filters, *ONE_ROW), refusals=_refusals(tuple(values)), signature=API)
+    refusals = _refusals(tuple(values))
+    return Call("GET", INSTANCES, _read_total, (*filters, *ONE_ROW), refusals=refusals, signature=API, name=NAME)
 
 
 def _refusals(filters: tuple[str, ...]) -> dict[int, Callable[[Reply], CallError]]:

@@ -19,6 +19,8 @@ from workflow_async.opencast.incidents import Incident, incident_converter
 T = TypeVar("T")
 
 WORKFLOW = "/admin-ng/event/{}/workflows/{}"
+TEMPLATE = WORKFLOW.format("{event_id}", "{id}")
+NAME = "workflows.errors"
 
 HoldAnswer = Literal["retry", "fail"]
 """What is to become of the operation that failed: run it again, or let it stay failed."""
@@ -33,13 +35,14 @@ CONVERTER = incident_converter()
 
 def list_incidents(event_id: str, workflow_id: int) -> Call[tuple[Incident, ...]]:
     """Return the call for the incidents of a workflow, without details."""
-    return _get(f"{_path(event_id, workflow_id)}/errors.json", partial(_read_incidents, workflow_id))
+    path = f"{_path(event_id, workflow_id)}/errors.json"
+    return _get(path, f"{TEMPLATE}/errors.json", partial(_read_incidents, workflow_id))
 
 
 def get_incident(event_id: str, workflow_id: int, incident_id: int) -> Call[Incident]:
     """Return the call for one incident with its details."""
     path = f"{_path(event_id, workflow_id)}/errors/{incident_id}.json"
-    return _get(path, partial(_read_incident, workflow_id, incident_id))
+    return _get(path, f"{TEMPLATE}/errors/{{incident_id}}.json", partial(_read_incident, workflow_id, incident_id))
 
 
 def answer_hold(event_id: str, workflow_id: int, answer: HoldAnswer) -> Call[None]:
@@ -50,6 +53,8 @@ def answer_hold(event_id: str, workflow_id: int, answer: HoldAnswer) -> Call[Non
         lambda _: None,
         replay=Replay.ONCE,
         signature=SIGNATURE,
+        name="workflows.answer",
+        template=f"{TEMPLATE}/action/{{action}}",
     )
 
 
@@ -64,8 +69,8 @@ def _path(event_id: str, workflow_id: int) -> str:
     return WORKFLOW.format(path_segment("event_id", event_id, allowed=";"), workflow_id)
 
 
-def _get(path: str, read: Callable[[Reply], T]) -> Call[T]:
-    return Call("GET", path, read, signature=SIGNATURE)
+def _get(path: str, template: str, read: Callable[[Reply], T]) -> Call[T]:
+    return Call("GET", path, read, signature=SIGNATURE, name=NAME, template=template)
 
 
 def _read_incidents(workflow_id: int, reply: Reply) -> tuple[Incident, ...]:

@@ -28,14 +28,15 @@ CHANGE_STATUSES = frozenset({200, 202})
 
 def list_contexts(query: Params) -> Call[Page[Context]]:
     """Return the call for the active contexts. The server returns all of them in one response."""
-    return Call("GET", CONTEXTS, _read_contexts, query, accept=XML)
+    return Call("GET", CONTEXTS, _read_contexts, query, accept=XML, name="contexts.list")
 
 
 def list_workflows(query: Params, *, size: int, start: int = 0) -> Call[Page[Workflow]]:
     """Return the call for a page of workflows that begins at row number `start`."""
     params = (*query, ("start", str(start)), ("max", str(size)))
     next_page = partial(list_workflows, query, size=size)
-    return Call("GET", INSTANCES, partial(_read_workflow_page, next_page, start), params, accept=XML)
+    read = partial(_read_workflow_page, next_page, start)
+    return Call("GET", INSTANCES, read, params, accept=XML, name="workflows.list")
 
 
 def including(**flags: bool) -> Params:
@@ -45,12 +46,15 @@ def including(**flags: bool) -> Params:
 
 def count_workflows(query: Params) -> Call[int]:
     """Return the call for the number of workflows: a page with one row and the total."""
-    return Call("GET", INSTANCES, _read_total, (*query, ("start", "0"), ("max", "1")), accept=XML)
+    params = (*query, ("start", "0"), ("max", "1"))
+    return Call("GET", INSTANCES, _read_total, params, accept=XML, name="workflows.count")
 
 
 def get_workflow(id: int) -> Call[Workflow]:
     """Return the call for one workflow with its errors."""
-    return Call("GET", f"{INSTANCES}/{id}", partial(_read_workflow, id), (("includeErrors", "true"),), accept=XML)
+    path, template = f"{INSTANCES}/{id}", f"{INSTANCES}/{{id}}"
+    params = (("includeErrors", "true"),)
+    return Call("GET", path, partial(_read_workflow, id), params, accept=XML, name="workflows.get", template=template)
 
 
 def start_workflow(
@@ -80,6 +84,7 @@ def start_workflow(
         replay=Replay.ONCE,
         success=START_STATUSES,
         refusals=REJECTIONS,
+        name="workflows.start",
     )
 
 
@@ -98,7 +103,7 @@ def get_version() -> Call[None]:
 
     A server that responds without a version is not a Preservica.
     """
-    return Call("GET", VERSION, _read_version, accept=XML)
+    return Call("GET", VERSION, _read_version, accept=XML, name="version")
 
 
 def _read_version(reply: Reply) -> None:
@@ -118,8 +123,16 @@ def _change_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Ac
         raise InvalidArgument("workflow_ids", f"must be given one by one, such as {verb}(7, 8) or {verb}(*ids)")
     named_ids = ",".join(str(parse_id("workflow_ids", id)) for id in ids)
     params = (("workflowInstanceIds", named_ids),)
-    path = f"{INSTANCES}/{verb}"
-    return Call("POST", path, read, params, accept=XML, replay=Replay.ONCE, success=CHANGE_STATUSES)
+    return Call(
+        "POST",
+        f"{INSTANCES}/{verb}",
+        read,
+        params,
+        accept=XML,
+        replay=Replay.ONCE,
+        success=CHANGE_STATUSES,
+        name=f"workflows.{verb}",
+    )
 
 
 def _read_root(reply: Reply, rows: str | None = None) -> dict[str, Any]:

@@ -33,6 +33,8 @@ SECOND_FACTOR = "/api/accesstoken/complete-2fa"
 REFRESH = "/api/accesstoken/refresh"
 EXTERNAL = "/api/accesstoken/acquire-external"
 FORM = "application/x-www-form-urlencoded"
+NAMES = {LOGIN: "login", SECOND_FACTOR: "login.code", REFRESH: "login.refresh", EXTERNAL: "login.shared_secret"}
+"""The names of the calls in events."""
 
 VALID_MINUTES = range(1, 1441)
 """Credible lifetimes of a token in minutes. For any other value the documented lifetime is assumed."""
@@ -184,6 +186,7 @@ def _token_call(
         success=success,
         refusals=REFUSALS,
         sensitive=True,
+        name=NAMES[path],
     )
 
 

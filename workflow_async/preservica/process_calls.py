@@ -26,14 +26,23 @@ MAX_MESSAGE = 300
 
 def list_processes(types: Sequence[str] = ()) -> Call[Page[Process]]:
     """Return the call for the processes of these types, or for all. The server returns them in one response."""
-    return Call("GET", PROCESSES, _read_processes, tuple(("types", type) for type in types))
+    params = tuple(("types", type) for type in types)
+    return Call("GET", PROCESSES, _read_processes, params, name="processes.list")
 
 
 def switch_process(id: str, *, active: bool) -> Call[bool]:
     """Return the call that switches a process on or off. The response shows the new state."""
     path = f"{PROCESSES}/{path_segment('process_id', id)}/active"
     body = b"true" if active else b"false"
-    return Call("PUT", path, partial(_read_active, id), body=body, content_type="application/json")
+    return Call(
+        "PUT",
+        path,
+        partial(_read_active, id),
+        body=body,
+        content_type="application/json",
+        name=f"processes.{'activate' if active else 'deactivate'}",
+        template=f"{PROCESSES}/{{id}}/active",
+    )
 
 
 def list_monitors(query: Params, *, limit: int | None) -> Call[Page[Monitor]]:
@@ -52,11 +61,18 @@ def list_messages(query: Params, *, size: int, limit: int | None) -> Call[Page[M
 def get_timeseries(monitor_id: str) -> Call[tuple[Any, ...]]:
     """Return the call for the progress of a monitor's process over time."""
     path = f"{MONITORS}/{path_segment('monitor_id', monitor_id)}/timeseries"
-    return Call("GET", path, lambda reply: tuple(_read_list(_read_value(reply), "timeseries", "$.value.timeseries")))
+    return Call(
+        "GET",
+        path,
+        lambda reply: tuple(_read_list(_read_value(reply), "timeseries", "$.value.timeseries")),
+        name="monitors.timeseries",
+        template=f"{MONITORS}/{{id}}/timeseries",
+    )
 
 
 def _page_call(name: str, kind: type[T], url: str, limit: int | None, query: Params, earlier: int = 0) -> Call[Page[T]]:
-    return Call("GET", url, partial(_read_page, name, kind, url, limit, query, earlier), query)
+    call_name = "monitors.list" if url == MONITORS else "monitors.messages"
+    return Call("GET", url, partial(_read_page, name, kind, url, limit, query, earlier), query, name=call_name)
 
 
 def _read_page(
