@@ -7,6 +7,7 @@ import random
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from statistics import median
 from typing import Any
@@ -93,6 +94,10 @@ class Source:
     def same_identity(self, known: Workflow, found: Workflow) -> bool:
         """As of Opencast."""
         return known.event_id == found.event_id and known.definition_id == found.definition_id
+
+    def ended_at(self, workflow: Workflow) -> datetime | None:
+        """Return None: the records do not say when they ended."""
+        return None
 
     def duration_key(self, workflow: Workflow) -> str:
         """Return the definition id, which is the same for all workflows."""

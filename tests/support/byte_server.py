@@ -19,12 +19,14 @@ from workflow_async import Basic, Limits, Retry, Timeouts
 from workflow_async._core.auth import Credential
 from workflow_async._core.call import Call, Replay, Reply
 from workflow_async._core.client import optional_secret
+from workflow_async._core.observer import Observer
 from workflow_async._core.origin import Origin
 from workflow_async._core.transport import Transport
 from workflow_async._decode.json import json_tree
 from workflow_async._http import HTTPBackend, make_backend
 from workflow_async._http.tls import TLS
 from workflow_async.errors import CallError
+from workflow_async.observe import Middleware, OnEvent
 from workflow_async.settings import Clock
 
 T = TypeVar("T")
@@ -191,6 +193,8 @@ def make_transport(
     ssl_context: ssl.SSLContext | None = None,
     tls: TLS | None = None,
     proxy: str | None = None,
+    middleware: tuple[Middleware, ...] = (),
+    on_event: OnEvent | None = None,
 ) -> Transport:
     """Return a transport that is not open."""
     backend = http or default_backend.http
@@ -202,6 +206,8 @@ def make_transport(
         timeouts=timeouts,
         limits=limits,
         clock=clock,
+        middleware=middleware,
+        observer=Observer(on_event),
     )
 
 

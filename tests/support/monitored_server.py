@@ -166,6 +166,10 @@ class Server:
         """Return True if both records name the same identity."""
         return bool(known.identity == found.identity)
 
+    def ended_at(self, workflow: Record) -> datetime | None:
+        """Return None: the records do not say when they ended."""
+        return None
+
     def duration_key(self, workflow: Record) -> str:
         """Return one kind for all workflows."""
         return "kind"

@@ -88,6 +88,8 @@ EVERY = [
     (errors.ProxyRefused("the proxy opened no tunnel", status=407), "the proxy opened no tunnel"),
     (ConnectionBroken("ReadError", reused=True), "ReadError"),
     (DeadlineExceeded("no response within 3 s", sent=False), "no response within 3 s"),
+    (errors.NetworkBlocked("blocked"), "blocked"),
+    (errors.MiddlewareFailed("a middleware raised KeyError", sent=False), "a middleware raised KeyError"),
     (errors.NotSentInTime("no place within 3 s"), "no place within 3 s"),
     (ResponseTooLarge("more than 5 bytes"), "more than 5 bytes"),
     (ContentEncodingError("not a gzip stream"), "not a gzip stream"),

@@ -12,6 +12,7 @@ MODULES = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in s
 LAYERS = (
     {"errors", "phase"},
     {"_records"},
+    {"observe"},
     {"settings"},
     {"_core"},
     {"auth", "problems"},
@@ -33,7 +34,7 @@ PURE = {
     "phase",
     "problems",
     *(f"errors/{name}" for name in ("__init__", "_base", "_content", "_status", "_transport", "_workflow")),
-    *(f"_core/{name}" for name in ("auth", "call", "excerpts", "origin", "provenance", "retry", "status")),
+    *(f"_core/{name}" for name in ("auth", "call", "excerpts", "origin", "outage", "provenance", "retry", "status")),
     "_http/proxy",
     *(f"_decode/{name}" for name in ("compiled", "json", "raw", "records", "reference", "values")),
     *(f"_decode/{name}" for name in ("xml", "xml_rows")),
@@ -44,6 +45,7 @@ PURE = {
         f"opencast/{name}"
         for name in ("count_calls", "incident_calls", "incidents", "jettison", "panel", "panel_fields")
     ),
+    *(f"observe/{name}" for name in ("events", "messages", "stats")),
     "errors/_process",
     "_core/permission",
     *(f"{system}/permissions" for system in SYSTEMS),

@@ -9,7 +9,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import pytest
@@ -33,6 +33,10 @@ PUBLIC = {
     "workflow_async.monitor": """
         Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked PollingFailed
         Predicate Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked poll_once
+    """,
+    "workflow_async.observe": """
+        ClientEvent LoggedIn Middleware OnEvent Outage Polled RemedyFailed Reply Reported Request RequestSent Retrying
+        Send SlowedDown Stats log_event
     """,
     "workflow_async.opencast": """
         ClientOptions Definition DefinitionSort Definitions Event EventSort Events HoldAnswer Incident Me OpencastClient
@@ -60,7 +64,7 @@ PUBLIC = {
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")
 OPTIONAL = {
     *("typer", "rich", "click", "starlette", "fastapi", "uvicorn"),
-    *("aiohttp", "aiosqlite", "orjson", "httpx2", "pydantic", "pydantic_core"),
+    *("opentelemetry", "aiohttp", "aiosqlite", "orjson", "httpx2", "pydantic", "pydantic_core"),
 }
 """Libraries that importing the package must not load, even if they are installed.
 
@@ -123,7 +127,7 @@ RECORDS = {
     name: kind
     for name, kind in CLASSES.items()
     if attrs.has(kind)
-    and kind.__module__.endswith((".records", ".panel", ".incidents", "monitor.events", ".settings"))
+    and kind.__module__.endswith((".records", ".panel", ".incidents", "monitor.events", "observe.events", ".settings"))
     and kind is not Clock
 }
 
@@ -292,6 +296,8 @@ def specimen(kind: type[Any], *, complete: bool) -> Any:
 
 def value(hint: Any) -> Any:
     """Return a value of a type."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)[0]
     if get_origin(hint) in (Union, types.UnionType):
         return value(get_args(hint)[0])
     if isinstance(hint, TypeVar):

@@ -5,7 +5,9 @@ from typing import Protocol
 from attrs import field, frozen
 
 from workflow_async._core.auth import Headers
-from workflow_async._core.call import Reply
+from workflow_async._core.call import Call, Reply
+
+USER_AGENT = "workflow-async"
 
 
 @frozen
@@ -31,3 +33,10 @@ class Backend(Protocol):
         """Close every idle connection. One of them has returned the response to another request."""
 
     async def aclose(self) -> None: ...
+
+
+def call_headers(call: Call[object], extra: Headers) -> Headers:
+    """Return the headers of a call without those that authenticate it. `extra` are the same for all calls."""
+    content_type = (("content-type", call.content_type),) if call.content_type else ()
+    fixed = (("accept", call.accept), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT))
+    return (*fixed, *extra, *content_type)

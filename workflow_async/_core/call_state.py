@@ -27,6 +27,8 @@ class CallState:
     """The error for a response that refused the credentials, while they are renewed."""
     wrong_shapes: int = 0
     """Number of finished attempts whose response parsed but did not fit the expected structure."""
+    requests: int = 0
+    """Number of requests so far, with those after a renewal of the credentials."""
     in_flight: bool = False
     """True while an attempt is being sent or answered."""
 

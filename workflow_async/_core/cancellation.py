@@ -75,7 +75,7 @@ async def close_in_child(close: Callable[[], Awaitable[None]]) -> None:
     except (Exception, asyncio.CancelledError) as error:
         if is_cancellation(error):
             raise
-        log.debug("closing a connection failed: %s", type(error).__name__)
+        log.debug("closing a connection failed", extra={"error": type(error).__name__})
 
 
 async def wait_shielded(

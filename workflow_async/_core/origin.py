@@ -46,6 +46,11 @@ class Origin:
         """True if the scheme is https."""
         return self.base.startswith("https://")
 
+    @property
+    def local(self) -> bool:
+        """True if the host is this one."""
+        return is_loopback(urlsplit(self.base).hostname or "")
+
     def url(self, path: str, params: Params = ()) -> str:
         """Return the URL of a path below this origin."""
         if not path.startswith("/") or path.startswith("//") or "\\" in path:

@@ -15,6 +15,8 @@ from workflow_async.errors import (
     DeadlineExceeded,
     DecodeError,
     ForeignResponse,
+    MiddlewareFailed,
+    NetworkBlocked,
     ProxyRefused,
     ResponseMismatch,
     ResponseTooLarge,
@@ -27,6 +29,8 @@ from workflow_async.settings import Retry
 
 UNAVAILABLE = frozenset({502, 503, 504})
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+NOT_REPEATED = TLSVerificationFailed | ResponseTooLarge | MiddlewareFailed | NetworkBlocked
+"""Errors without a complete response that another attempt would most likely end with too."""
 SECONDS = re.compile(r"[0-9]+", re.ASCII)
 
 
@@ -41,7 +45,7 @@ def retryable(error: CallError, replay: Replay) -> bool:
     if isinstance(error, ProxyRefused):
         return error.status in RETRY_STATUS
     if isinstance(error, TransportError):
-        return not isinstance(error, TLSVerificationFailed | ResponseTooLarge)
+        return not isinstance(error, NOT_REPEATED)
     return isinstance(error, DecodeError | ResponseMismatch)
 
 

@@ -135,6 +135,12 @@ def is_login_page(call: Call[object], reply: Reply) -> bool:
     return reply.is_page and reply.status in call.success and call.replay is not Replay.ONCE
 
 
+def may_be_expired(call: Call[object], reply: Reply, *, on_redirect: bool) -> bool:
+    """Return True if a response may mean that the credentials have expired. With `on_redirect`, any redirect may."""
+    redirected = on_redirect and reply.status in REDIRECTS and call.replay is Replay.SAFE
+    return redirected or is_unauthorized(call, reply) or is_login_page(call, reply)
+
+
 def error_message(text: str) -> str:
     """Return the server's message in a body, whatever its Content-Type. "" for HTML or an empty body."""
     text = text.strip()

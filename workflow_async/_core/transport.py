@@ -1,44 +1,45 @@
 """Sends a call and returns its result: timeout, credentials, request slot, request, and retries."""
 
-import logging
 import math
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
-from attrs import define, field
+from attrs import define, evolve, field
 
 from workflow_async._core import retry as retry_rules
+from workflow_async._core.api_presence import ApiPresence
 from workflow_async._core.auth import Credential, Headers, SecretHeaders
-from workflow_async._core.backend import Backend, Request
+from workflow_async._core.backend import Backend, Request, call_headers
 from workflow_async._core.call import Call, Replay, Reply
 from workflow_async._core.call_state import CallState
 from workflow_async._core.lockout import LockoutGuard
 from workflow_async._core.loop_binding import LoopBinding
+from workflow_async._core.middleware import MiddlewareRun, checked_middlewares, visible_request
+from workflow_async._core.network_guard import NETWORK_BLOCKED, is_network_blocked
+from workflow_async._core.observer import Observer
 from workflow_async._core.origin import Origin
 from workflow_async._core.pacing import Pacer
 from workflow_async._core.permission import Permissions, no_permission, with_permission
-from workflow_async._core.provenance import Author, Control, author, hint, is_api_present, is_final
-from workflow_async._core.single_flight import SharedTask
-from workflow_async._core.status import REDIRECTS, error_for, foreign_response, is_login_page, is_unauthorized
+from workflow_async._core.provenance import Control, is_final
+from workflow_async._core.status import error_for, foreign_response, may_be_expired
 from workflow_async.errors import (
     CallError,
     DeadlineExceeded,
     DecodeError,
-    ForeignResponse,
+    NetworkBlocked,
     ResponseMismatch,
     StatusError,
 )
+from workflow_async.observe.messages import Middleware
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
 T = TypeVar("T")
 
-USER_AGENT = "workflow-async"
 LARGE_BODY = 16 * 2**10
 """Responses of at least this many bytes take so long to read that queued calls should send first."""
-
-log = logging.getLogger("workflow_async")
 
 
 @define(kw_only=True)
@@ -55,6 +56,8 @@ class Transport:
     clock: Clock
     control: Control | None = None
     """How to find out whether the API is there. None: every response counts as the API's own."""
+    observer: Observer = field(factory=Observer)
+    middleware: Sequence[Middleware] = ()
     permissions: Permissions = no_permission
     """Which permission a call needs that was refused with 403."""
     binding: LoopBinding = field(factory=LoopBinding, init=False)
@@ -62,16 +65,32 @@ class Transport:
     _pacer: Pacer = field(init=False)
     _budget: retry_rules.Budget = field(init=False)
     _lockout: LockoutGuard = field(factory=LockoutGuard, init=False)
-    _checking: SharedTask[int] | None = field(default=None, init=False, repr=False)
+    _presence: ApiPresence = field(init=False, repr=False)
+    _blocked: bool = field(default=False, init=False)
+    """True if `WORKFLOW_ASYNC_NO_NETWORK` forbids requests to this origin."""
 
     def __attrs_post_init__(self) -> None:
+        self.middleware = checked_middlewares(self.middleware)
         self._queue = anyio.Semaphore(self.limits.connections, fast_acquire=True)
         self._pacer = Pacer(self.limits.rate, self.clock)
         self._budget = retry_rules.Budget(self.retry.budget)
+        self.observer.clock, self.observer.server = self.clock, self.origin.base.partition("://")[2]
+        self._presence = ApiPresence(self._control_status)
+
+    @property
+    def in_flight(self) -> int:
+        """Number of requests that are being sent or answered."""
+        return self.limits.connections - self._queue.value
+
+    @property
+    def queued(self) -> int:
+        """Number of requests that wait for a request slot."""
+        return self._queue.statistics().tasks_waiting
 
     def open(self) -> None:
         """Bind to the running event loop."""
         self.binding.open()
+        self._blocked = is_network_blocked(self.origin)
 
     async def aclose(self) -> None:
         """Refuse further calls and close every connection."""
@@ -111,7 +130,10 @@ class Transport:
             raise state.finalize(error, self.clock.now()) from None
 
     def _new_state(self, call: Call[object], attempt_timeout: float) -> CallState:
-        return CallState(call, self.origin.url(call.path, call.params), self.clock.now(), attempt_timeout)
+        state = CallState(call, self.origin.url(call.path, call.params), self.clock.now(), attempt_timeout)
+        if self._blocked:
+            raise state.finalize(NetworkBlocked(NETWORK_BLOCKED), self.clock.now())
+        return state
 
     async def _with_retries(self, call: Call[T], state: CallState) -> T:
         while True:
@@ -129,8 +151,9 @@ class Transport:
                 return call.read(Reply(204, {}, b""))
             delay = await self._next_delay(call, state, failure)
             if delay is None:
-                await self._explain(call, failure)
+                await self._presence.explain(self.control, call, failure, self.origin.base)
                 raise state.finalize(failure, self.clock.now())
+            self.observer.on_retry(call.name, len(state.history), delay, failure)
             await self.clock.sleep(delay)
 
     async def _next_delay(self, call: Call[object], state: CallState, failure: CallError) -> float | None:
@@ -159,36 +182,19 @@ class Transport:
         except CallError as error:
             failure = error
         self._lockout.record_failure(failure, self.credential.refusable(state.credentials))
-        if is_final(failure) and not await self._is_own(call, reply, failure):
+        if is_final(failure) and not await self._presence.is_own(self.control, call, reply, failure):
             retry_after = failure.retry_after
             failure = foreign_response(reply)
             failure.retry_after = retry_after
         raise failure
 
-    async def _is_own(self, call: Call[object], reply: Reply, failure: CallError) -> bool:
-        """Return True if the API itself wrote a response. If the response is not conclusive, send a control request."""
-        found = author(call, reply, failure)
-        if found is not Author.UNKNOWN or self.control is None:
-            return found is not Author.OTHER
-        return is_api_present(reply.status, await self._check(self.control))
-
-    async def _explain(self, call: Call[object], failure: CallError) -> None:
-        """Add to an error about a foreign response whether the API is there at all."""
-        if isinstance(failure, ForeignResponse) and self.control is not None and call.replay is not Replay.ONCE:
-            failure.hint = hint(self.control.name, self.origin.base, await self._check(self.control))
-
-    async def _check(self, control: Control) -> int:
-        """Send one control request for all calls that wait for it. Return its status, or 0 if there was no response."""
-        if self._checking is None or self._checking.closed:
-            self._checking = SharedTask.start(self._control_status(control))
-        return await self._checking.wait()
-
-    async def _control_status(self, control: Control) -> int:
-        state = self._new_state(control.call, self.timeouts.exchange)
+    async def _control_status(self, call: Call[object]) -> int:
+        """Send a control request. Return its status, or 0 if there was no response."""
+        state = self._new_state(call, self.timeouts.exchange)
         try:
-            credentials = SecretHeaders(await self.credential.headers(control.call.method, state.url))
-            reply = await self._with_renewal(control.call, state, credentials)
-            self._read(control.call, reply)
+            credentials = SecretHeaders(await self.credential.headers(call.method, state.url))
+            reply = await self._with_renewal(call, state, credentials)
+            self._read(call, reply)
         except StatusError as error:
             return error.status
         except DecodeError:
@@ -200,7 +206,7 @@ class Transport:
     async def _with_renewal(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
         """Return the reply, after one renewal of the credentials if the server refused them."""
         reply = await self._send_request(call, state, credentials)
-        if state.renewed or not self._may_be_expired(call, reply):
+        if state.renewed or not may_be_expired(call, reply, on_redirect=self.credential.renews_on_redirect):
             return reply
         state.renewed, state.auth_error = True, error_for(call, reply)
         if not await self.credential.renew(credentials, reply, call.method, state.url):
@@ -208,42 +214,47 @@ class Transport:
         credentials = SecretHeaders(await self.credential.headers(call.method, state.url))
         return await self._send_request(call, state, credentials)
 
-    def _may_be_expired(self, call: Call[object], reply: Reply) -> bool:
-        """Return True if a response may mean that the credentials have expired."""
-        if is_unauthorized(call, reply) or is_login_page(call, reply):
-            return True
-        redirected = reply.status in REDIRECTS and call.replay is Replay.SAFE
-        return redirected and self.credential.renews_on_redirect
-
     async def _send_request(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
-        once = call.replay is Replay.ONCE  # the headers are no local variable: see `Secret`
-        request = Request(call.method, state.url, (*self._headers(call), *credentials), call.body, new_connection=once)
+        headers, once = call_headers(call, self.extra_headers), call.replay is Replay.ONCE
+        request = Request(call.method, state.url, (*headers, *credentials), call.body, new_connection=once)
+        send, queued = self._with_middleware if self.middleware else self._exchange, self.clock.now()
         async with self._queue:
             await self._pacer.wait()  # with a slot, since requests that wait for slots after their turns form a burst
             self.binding.check_open()
             started = self.clock.now()
             state.credentials = credentials
-            state.in_flight, state.auth_error = True, None
+            state.requests += 1
             try:
-                reply = await self._with_deadline(request, state.attempt_timeout)
-            except CallError:
-                state.in_flight = False
+                reply = await send(request, state)
+            except BaseException as error:
+                state.in_flight = state.in_flight and not isinstance(error, CallError)
+                self.observer.on_error(call, state.requests, error, started, started - queued)
                 raise
             state.in_flight = False
+        self.observer.on_reply(call, state.requests, reply, started, started - queued)
         if self.binding.closed:
             with anyio.CancelScope(shield=True):  # a complete response is never dropped
                 await self.backend.aclose()
         if len(reply.body) >= LARGE_BODY and call.replay is Replay.SAFE:
             await self._yield_to_queue()
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - started)
         return reply
 
-    async def _with_deadline(self, request: Request, seconds: float) -> Reply:
-        """Return the reply. Raise `DeadlineExceeded` after `seconds`."""
-        with anyio.move_on_after(seconds):
+    async def _with_middleware(self, request: Request, state: CallState) -> Reply:
+        """Send the request through the middlewares."""
+
+        async def exchange(added: Headers) -> Reply:
+            self.binding.check_open()
+            return await self._exchange(evolve(request, headers=SecretHeaders((*request.headers, *added))), state)
+
+        shown = visible_request(state.call, state.url, state.requests, call_headers(state.call, self.extra_headers))
+        return await MiddlewareRun(shown, exchange, self.observer.on_middleware_failure).run(self.middleware)
+
+    async def _exchange(self, request: Request, state: CallState) -> Reply:
+        """Return the reply. Raise `DeadlineExceeded` after `state.attempt_timeout`."""
+        state.in_flight, state.auth_error = True, None
+        with anyio.move_on_after(state.attempt_timeout):
             return await self.backend(request)
-        raise DeadlineExceeded(f"no complete response within {seconds:g} s of sending")
+        raise DeadlineExceeded(f"no complete response within {state.attempt_timeout:g} s of sending")
 
     async def _yield_to_queue(self) -> None:
         """Let queued calls send before a large response is parsed, so that connections do not sit idle.
@@ -253,11 +264,6 @@ class Transport:
         """
         await anyio.lowlevel.checkpoint()
         await anyio.lowlevel.checkpoint()
-
-    def _headers(self, call: Call[object]) -> Headers:
-        content_type = (("content-type", call.content_type),) if call.content_type else ()
-        fixed = (("accept", call.accept), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT))
-        return (*fixed, *self.extra_headers, *content_type)
 
     def _read(self, call: Call[T], reply: Reply) -> T:
         error = error_for(call, reply)

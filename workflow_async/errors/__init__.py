@@ -11,9 +11,11 @@
     │   │   │   ├── ConnectFailed no connection could be made
     │   │   │   │   ├── TLSVerificationFailed
     │   │   │   │   └── ProxyRefused
+    │   │   │   ├── NetworkBlocked WORKFLOW_ASYNC_NO_NETWORK forbids requests to other hosts
     │   │   │   └── NotSentInTime a timeout passed first (also a TimeoutError)
     │   │   ├── ConnectionBroken  the connection ended early
     │   │   ├── DeadlineExceeded  a timeout of `Timeouts` passed (also a TimeoutError)
+    │   │   ├── MiddlewareFailed  a middleware raised an exception of its own, or broke a rule
     │   │   ├── ResponseTooLarge  the response is larger than `Limits` allows
     │   │   └── ContentEncodingError  an unsupported Content-Encoding, or a damaged compressed body
     │   ├── StatusError           the response has an error status
@@ -91,6 +93,8 @@ from workflow_async.errors._transport import (
     ConnectionBroken,
     ContentEncodingError,
     DeadlineExceeded,
+    MiddlewareFailed,
+    NetworkBlocked,
     NotSent,
     NotSentInTime,
     ProxyRefused,
@@ -133,7 +137,9 @@ __all__ = [
     "JournalError",
     "ListingInconsistent",
     "ListingNotSupported",
+    "MiddlewareFailed",
     "MonitorSummary",
+    "NetworkBlocked",
     "NotAcceptable",
     "NotFound",
     "NotHeld",

@@ -37,6 +37,10 @@ class ProxyRefused(ConnectFailed):
         self.status = status
 
 
+class NetworkBlocked(NotSent):
+    """The variable WORKFLOW_ASYNC_NO_NETWORK forbids requests to other hosts than this one. It protects tests."""
+
+
 class ConnectionBroken(TransportError):
     """The connection ended before the response was complete."""
 
@@ -55,3 +59,10 @@ class ResponseTooLarge(TransportError):
 
 class ContentEncodingError(TransportError):
     """The body has an unsupported Content-Encoding, or is compressed and incomplete."""
+
+
+class MiddlewareFailed(TransportError):
+    """A middleware raised an exception of its own, sent a request twice, or returned something else than a reply.
+
+    `sent` is True if the request may have reached the server. The log holds the exception with its traceback.
+    """

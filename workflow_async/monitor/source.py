@@ -1,6 +1,7 @@
 """What a system has to offer so that its workflows can be polled."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from workflow_async._listing.listing import Listing
@@ -66,6 +67,10 @@ class Source(Protocol[W]):
         This is a shortcut for two records in the same state, called for each row of a list. False is always right: it
         only means that `identity` has to be compared.
         """
+        ...
+
+    def ended_at(self, workflow: W) -> datetime | None:
+        """Return when a workflow ended, by the server's clock. None if the record does not say."""
         ...
 
     def duration_key(self, workflow: W) -> str:

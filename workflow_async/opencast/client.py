@@ -14,9 +14,11 @@ from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Sequence
 
     from workflow_async._core.origin import Origin
     from workflow_async._http.tls import TLS
+    from workflow_async.observe import Middleware, OnEvent
     from workflow_async.opencast.records import Me, Organization, Version
     from workflow_async.sync.opencast import SyncOpencastClient
 
@@ -34,6 +36,8 @@ class ClientOptions(TypedDict, total=False):
     tls: "TLS | None"
     ssl_context: "ssl.SSLContext | None"
     proxy: str | Secret | None
+    middleware: "Sequence[Middleware]"
+    on_event: "OnEvent | None"
     allow_insecure_http: bool
 
 
@@ -55,6 +59,8 @@ class OpencastClient(Client):
         ssl_context: a TLS context in place of `tls`. Must verify.
         proxy: the URL of an HTTP proxy, such as http://user:password@proxy.example.org:3128, or "env" for HTTPS_PROXY
             and NO_PROXY of the environment. Default: no proxy. An `AsyncClient` has its own.
+        middleware: functions that run around each request, the first outermost. See `workflow_async.observe`.
+        on_event: a function that is called with each event. See `workflow_async.observe.ClientEvent`.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
@@ -78,8 +84,11 @@ class OpencastClient(Client):
         tls: "TLS | None" = None,
         ssl_context: "ssl.SSLContext | None" = None,
         proxy: str | Secret | None = None,
+        middleware: "Sequence[Middleware]" = (),
+        on_event: "OnEvent | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
+        from workflow_async._core.observer import Observer
         from workflow_async._core.origin import Origin
         from workflow_async._core.provenance import Control
         from workflow_async._core.transport import Transport
@@ -105,9 +114,12 @@ class OpencastClient(Client):
             limits=limits,
             clock=clock,
             control=Control("Opencast External API", get_version()),
+            observer=Observer(on_event),
+            middleware=middleware,
             permissions=partial(permission_of, switches_user=bool(run_as)),
         )
-        poller = Poller(OpencastSource(self._transport), clock, self._transport.binding.check)
+        check, observer = self._transport.binding.check, self._transport.observer
+        poller = Poller(OpencastSource(self._transport), clock, check, observer)
         self._polling = poller
         self.workflows: Workflows = Workflows(poller, self._transport)
         self.definitions: Definitions = Definitions(self._transport)

@@ -1,6 +1,7 @@
 """Checks the workflows of an Opencast for the monitor."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import ClassVar
 
@@ -90,6 +91,11 @@ class OpencastSource(SystemSource):
     def duration_key(self, workflow: Workflow) -> str:
         """Return the id of the definition."""
         return workflow.definition_id
+
+    def ended_at(self, workflow: Workflow) -> datetime | None:
+        """Return the latest completion of an operation."""
+        ends = [operation.completion for operation in workflow.operations or () if operation.completion is not None]
+        return max(ends, default=None)
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
         """Yield the duration from the first operation to the last, and the duration of each operation that ran."""

@@ -13,10 +13,12 @@ from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Sequence
 
     from workflow_async._core.origin import Origin
     from workflow_async._http.tls import TLS
     from workflow_async.auth import PasswordFunction
+    from workflow_async.observe import Middleware, OnEvent
     from workflow_async.preservica.token_store import TokenStore
     from workflow_async.sync.preservica import SyncPreservicaClient
 
@@ -34,6 +36,8 @@ class ClientOptions(TypedDict, total=False):
     tls: "TLS | None"
     ssl_context: "ssl.SSLContext | None"
     proxy: str | Secret | None
+    middleware: "Sequence[Middleware]"
+    on_event: "OnEvent | None"
     allow_insecure_http: bool
 
 
@@ -60,6 +64,8 @@ class PreservicaClient(Client):
         ssl_context: a TLS context in place of `tls`. Must verify.
         proxy: the URL of an HTTP proxy, such as http://user:password@proxy.example.org:3128, or "env" for HTTPS_PROXY
             and NO_PROXY of the environment. Default: no proxy. An `AsyncClient` has its own.
+        middleware: functions that run around each request, the first outermost. See `workflow_async.observe`.
+        on_event: a function that is called with each event. See `workflow_async.observe.ClientEvent`.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
@@ -86,8 +92,11 @@ class PreservicaClient(Client):
         tls: "TLS | None" = None,
         ssl_context: "ssl.SSLContext | None" = None,
         proxy: str | Secret | None = None,
+        middleware: "Sequence[Middleware]" = (),
+        on_event: "OnEvent | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
+        from workflow_async._core.observer import Observer
         from workflow_async._core.provenance import Control
         from workflow_async._core.transport import Transport
         from workflow_async.monitor._engine.poller import Poller
@@ -114,10 +123,13 @@ class PreservicaClient(Client):
             limits=limits,
             clock=clock,
             control=Control("Preservica", get_version()),
+            observer=Observer(on_event),
+            middleware=middleware,
             permissions=permission_of,
         )
         self.contexts: Contexts = Contexts(self._transport)
-        poller = Poller(PreservicaSource(self._transport), clock, self._transport.binding.check)
+        check, observer = self._transport.binding.check, self._transport.observer
+        poller = Poller(PreservicaSource(self._transport), clock, check, observer)
         self._polling = poller
         self.workflows: Workflows = Workflows(poller, self._transport)
         self.processes: Processes = Processes(self._transport)

@@ -70,19 +70,23 @@ class TokenService:
             return stored
         account = await self._current_account()
         self._check_refusal(account)
+        started = self.transport.clock.now()
         try:
             grant = await self._request_token(account)
         except CallError as error:
             self._note_refusal(error)
             raise
         self._refused_codes = 0
+        self.transport.observer.on_login(started, renewed=False)
         await self._save_grant(grant)
         return grant
 
     async def refresh(self, grant: TokenGrant) -> TokenGrant:
         """Return a new token for a refresh token. A refresh token is valid once, so the request is sent once."""
         token = SecretHeaders((("preservica-access-token", grant.token.reveal()),))
+        started = self.transport.clock.now()
         renewed = await self.transport.send_once(refresh_token(grant), token)
+        self.transport.observer.on_login(started, renewed=True)
         await self._save_grant(renewed)
         return renewed
 
@@ -126,11 +130,13 @@ class TokenService:
 
         The retries end when no call waits for the login any more.
         """
-        transport, history = self.transport, list[Attempt]()
+        transport, history, name = self.transport, list[Attempt](), ""
         started = transport.clock.now()
         while True:
             try:
-                return await transport.send_once(await make())
+                call = await make()
+                name = call.name
+                return await transport.send_once(call)
             except CallError as error:
                 caught = error
             attempt, jitter = len(history) + 1, transport.clock.jitter()
@@ -140,6 +146,7 @@ class TokenService:
             if delay is None:
                 caught.history, caught.elapsed = tuple(history), elapsed
                 raise caught
+            transport.observer.on_retry(name, attempt, delay, caught)
             await transport.clock.sleep(delay)
 
     # Credentials
@@ -193,7 +200,8 @@ class TokenService:
             if inspect.isawaitable(saved):
                 await saved
         except Exception as error:  # noqa: BLE001 - a store of the caller may raise anything
-            log.warning("the token was not saved (%s), so the next process logs in again", type(error).__name__)
+            data = {"error": type(error).__name__, "server": self.transport.observer.server}
+            log.warning("the token was not saved, so the next process logs in again", extra=data)
 
     @property
     def _owner(self) -> str:

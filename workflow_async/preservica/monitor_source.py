@@ -1,6 +1,7 @@
 """Checks the workflows of a Preservica for the monitor."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import ClassVar
 
@@ -71,6 +72,10 @@ class PreservicaSource(SystemSource):
     def duration_key(self, workflow: Workflow) -> str:
         """Return the context, or else the definition."""
         return workflow.context_name or workflow.context_id or workflow.definition_id or ""
+
+    def ended_at(self, workflow: Workflow) -> datetime | None:
+        """Return when the workflow finished."""
+        return workflow.finished
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
         """Yield the duration of the workflow. Records do not show how long its steps took."""

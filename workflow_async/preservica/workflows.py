@@ -1,6 +1,5 @@
 """Lists, gets, starts, ends, retries, watches and waits for the workflows of a Preservica."""
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -18,6 +17,7 @@ from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, PartialFailure
 from workflow_async.monitor.waits import WaitOptions, wait
 from workflow_async.monitor.watch import watching
+from workflow_async.observe.events import RemedyFailed
 from workflow_async.preservica import calls
 from workflow_async.preservica.filters import WorkflowFilters
 from workflow_async.preservica.monitor_source import ACTIVE
@@ -26,8 +26,6 @@ from workflow_async.preservica.records import AcceptedCounts, Context, Started, 
 from workflow_async.preservica.scans import workflow_listing
 from workflow_async.preservica.start_service import StartService
 from workflow_async.settings import Poll, check_int, check_timeout
-
-log: logging.Logger = logging.getLogger("workflow_async")
 
 
 @define(eq=False)
@@ -318,7 +316,7 @@ class Workflows(StartService):
             try:
                 await self.retry(event.id)
             except (CallError, PartialFailure) as error:
-                log.warning("workflow %s has stalled and could not be retried: %s", event.id, error)
+                self._transport.observer.emit(RemedyFailed(id=event.id, error=type(error).__name__))
                 return event
             return evolve(event, remedied=True)
 

@@ -45,7 +45,9 @@ async def test_an_error_while_closing_is_logged_and_not_raised(caplog: pytest.Lo
 
     with caplog.at_level(logging.DEBUG, "workflow_async"):
         await shielded_close(close)
-    assert caplog.messages == ["closing a connection failed: OSError"]
+    assert [(record.getMessage(), vars(record)["error"]) for record in caplog.records] == [
+        ("closing a connection failed", "OSError")
+    ]
 
 
 async def test_closing_ends_after_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

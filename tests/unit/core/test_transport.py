@@ -680,13 +680,16 @@ async def test_no_exception_group_reaches_the_caller(script: list[Reply | Except
     assert caught.value.__context__ is None
 
 
-async def test_the_log_names_the_path_and_the_status_and_nothing_else(
+async def test_the_log_has_the_route_and_the_status_and_no_parameter(
     fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport, _ = scripted(fake_time, OK)
     with caplog.at_level(logging.DEBUG, "workflow_async"):
-        await transport.send(Call("GET", "/thing", tree, (("filter", "s3cret"),)))
-    assert caplog.messages == ["GET /thing: 200 in 0.000 s"]
+        await transport.send(Call("GET", "/thing/7", tree, (("filter", "s3cret"),), template="/thing/{id}"))
+    (record,) = [vars(record) for record in caplog.records if record.name == "workflow_async"]
+    assert caplog.messages == ["request sent"]
+    assert (record["method"], record["route"], record["status"], record["seconds"]) == ("GET", "/thing/{id}", 200, 0.0)
+    assert "s3cret" not in str(record)
 
 
 @pytest.mark.sweep

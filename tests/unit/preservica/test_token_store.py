@@ -165,7 +165,7 @@ async def test_a_token_that_cannot_be_saved_is_used_and_the_failure_is_logged(
             await pv.contexts.list(type="Access").first()
     assert logins(archive) == ["login"]
     messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert messages == ["the token was not saved (OSError), so the next process logs in again"]
+    assert messages == ["the token was not saved, so the next process logs in again"]
 
 
 def test_a_file_that_is_not_text_has_no_token(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ The scheduler chooses the requests, the fetcher sends them, and the tracker keep
 """
 
 import math
+from collections import Counter
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from attrs import define, field
 
+from workflow_async._core.observer import Observer, instant
 from workflow_async.errors import CallError
 from workflow_async.monitor._engine.backoff import OutageClock
 from workflow_async.monitor._engine.fetcher import Fetcher, Start
@@ -15,12 +18,15 @@ from workflow_async.monitor._engine.listener import Listener
 from workflow_async.monitor._engine.observation import Observation
 from workflow_async.monitor._engine.pauses import Pause
 from workflow_async.monitor._engine.scheduler import Scheduler
+from workflow_async.monitor._engine.subscription import WatchEvent
 from workflow_async.monitor._engine.timer import TIMER_SLACK
 from workflow_async.monitor._engine.tracker import Tracker
 from workflow_async.monitor._engine.tracking import TrackedWorkflows, Tracking
 from workflow_async.monitor.events import Change
 from workflow_async.monitor.source import Source
-from workflow_async.phase import Workflow
+from workflow_async.observe.events import Reported
+from workflow_async.observe.stats import PollStats
+from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import Clock, Poll
 
 W = TypeVar("W", bound=Workflow)
@@ -33,6 +39,7 @@ class Engine(Generic[W]):
     source: Source[W]
     clock: Clock
     listener: Listener[W]
+    observer: Observer = field(factory=Observer)
     tracked: TrackedWorkflows = field(factory=TrackedWorkflows, init=False)
     scheduler: Scheduler = field(init=False)
     tracker: Tracker[W] = field(init=False)
@@ -41,7 +48,9 @@ class Engine(Generic[W]):
     def __attrs_post_init__(self) -> None:
         self.scheduler = Scheduler(self.source.supports_listing, self.source.supports_bulk_check, self.tracked)
         self.tracker = Tracker(self.source, self.clock, self.listener.on_event, self.tracked)
-        self.fetcher = Fetcher(self.source, self.clock, self.listener, self.tracked, self.scheduler, self.tracker)
+        self.fetcher = Fetcher(
+            self.source, self.clock, self.listener, self.tracked, self.scheduler, self.tracker, observer=self.observer
+        )
 
     def reset(self) -> None:
         """Track nothing. Keep what is known of the server and of workflows that were seen.
@@ -182,3 +191,30 @@ class Engine(Generic[W]):
     def record_failure(self, error: CallError) -> None:
         """Note a request that failed."""
         self.fetcher.record_failure(error)
+
+    # Observers
+
+    def reported(self, event: WatchEvent[W]) -> Reported:
+        """Return what observers see of an event."""
+        workflow = event.workflow
+        phase = Phase.UNKNOWN if workflow is None else workflow.phase
+        ended = self.source.ended_at(workflow) if workflow is not None and phase.final else None
+        lag = None if ended is None else max(0.0, self.clock.wall() - ended.timestamp())
+        return Reported(id=event.id, kind=type(event).__name__, phase=phase.value, lag=lag)
+
+    def stats(self) -> PollStats:
+        """Return the numbers of watched workflows, the load factor, and the time of the last list."""
+        observations = list(self.observations.values())  # copied in one step, because another thread may call this
+        records = [observation.workflow for observation in observations]
+        phases = Counter((Phase.UNKNOWN if record is None else record.phase).value for record in records)
+        return PollStats(
+            watched=self.scheduler.watched,
+            phases=dict(phases),
+            backoff_factor=self.fetcher.load.factor,
+            last_list=self._last_list,
+        )
+
+    @property
+    def _last_list(self) -> datetime | None:
+        read_at = self.fetcher.list_read_at
+        return None if read_at is None else instant(self.clock.wall() - (self.clock.now() - read_at))

@@ -1,12 +1,14 @@
 """Sends the requests that the scheduler chose, and applies their results."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from attrs import define, field
 
 from workflow_async._core.call import Replay
+from workflow_async._core.observer import Observer
 from workflow_async._core.retry import retryable
 from workflow_async.errors import (
     CallError,
@@ -25,6 +27,7 @@ from workflow_async.monitor._engine.tracker import Tracker
 from workflow_async.monitor._engine.tracking import TrackedWorkflows
 from workflow_async.monitor._engine.wakes import WakeTimes
 from workflow_async.monitor.source import Source
+from workflow_async.observe.events import Polled, SlowedDown
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock, Poll
 
@@ -47,6 +50,9 @@ class Fetcher(Generic[W]):
     scheduler: Scheduler
     tracker: Tracker[W]
     load: LoadBackoff = field(factory=LoadBackoff)
+    observer: Observer = field(factory=Observer)
+    list_read_at: float | None = field(default=None, init=False)
+    """When the list was last read to its end. None before that."""
     _unchanged_lists: int = field(default=0, init=False)
     """Lists in a row that showed no change."""
     _wakes: WakeTimes = field(factory=WakeTimes, init=False)
@@ -57,8 +63,9 @@ class Fetcher(Generic[W]):
 
     def renewed(self, scheduler: Scheduler) -> "Fetcher[W]":
         """Return a fetcher for another scheduler that knows what this one knows of the server."""
-        fresh = Fetcher(self.source, self.clock, self.listener, self.tracked, scheduler, self.tracker, self.load)
-        fresh._list.rows = self._list.rows
+        known = (self.tracked, scheduler, self.tracker, self.load, self.observer)
+        fresh = Fetcher(self.source, self.clock, self.listener, *known)
+        fresh._list.rows, fresh.list_read_at = self._list.rows, self.list_read_at
         return fresh
 
     def send(self, requests: RequestBatch, start: Start) -> None:
@@ -119,7 +126,9 @@ class Fetcher(Generic[W]):
             succeeded = True
             self.record_response(asked)
             self._get_answered()
+            changes = self.tracker.changes
             due = self._next_check(id) if self.tracker.apply_get(workflow, asked) else asked
+            self._polled("get", 1, self.tracker.changes - changes, asked)
         finally:
             self._finish((id,), {id: due})
         return succeeded
@@ -172,6 +181,7 @@ class Fetcher(Generic[W]):
             self._bulk.succeeded()
             self.record_response(asked)
             due = {id: self._bulk_unchanged(id) for id in ids}
+            self._polled("bulk", len(ids), len(suspects), asked)
         finally:
             self._finish(ids, due)
             self.scheduler.recheck(suspects, self.clock.now())
@@ -193,14 +203,16 @@ class Fetcher(Generic[W]):
     async def _read_list(self) -> None:
         began = asked = again = self.clock.now()
         covered, changes, shown, pages = set(self.scheduler.by_list), self.tracker.changes, set[int](), 0
+        listed_changes = 0
         rows = max(self._list.rows or 0, len(covered))
         listing = self.source.list_active(operations=self.tracked.any_detailed, rows=rows)
         try:
             async for page in listing.pages():
                 self.record_response(asked)
-                pages += 1
+                pages, before = pages + 1, self.tracker.changes
                 # Pages are requested ahead at unknown instants, so each row counts as old as the first request.
                 shown.update([workflow.id for workflow in page.items if self.tracker.apply_row(workflow, began)])
+                listed_changes += self.tracker.changes - before
                 asked = self.clock.now()
         except CallError as error:
             again = self._list_failed(error, began)
@@ -208,6 +220,8 @@ class Fetcher(Generic[W]):
             self.listener.on_fatal(error)
         else:
             self._list.list_read(listing.report.rows)
+            self.list_read_at = self.clock.now()
+            self._polled("list", len(shown), listed_changes, began, requests=pages)
             self._unchanged_lists = self._unchanged_lists + 1 if changes == self.tracker.changes else 0
             missing = covered - shown
             missing -= self.tracker.recently_got(missing, began)
@@ -235,6 +249,14 @@ class Fetcher(Generic[W]):
             if self.tracker.is_done(id):
                 self.scheduler.stop_polling(id)
 
+    def _polled(
+        self, by: Literal["list", "bulk", "get"], ids: int, changes: int, asked: float, *, requests: int = 1
+    ) -> None:
+        """Report a check of this number of workflows that was requested at `asked`."""
+        if self.observer.wants(logging.DEBUG):
+            seconds = self.clock.now() - asked
+            self.observer.emit(Polled(by=by, ids=ids, requests=requests, changes=changes, seconds=seconds))
+
     # Delays
 
     def delay(self, poll: Poll, unchanged: int, remaining: float | None = None) -> float:
@@ -255,15 +277,20 @@ class Fetcher(Generic[W]):
 
     def record_response(self, asked: float) -> None:
         """Note a response to a request that was sent at `asked`."""
-        now = self.clock.now()
+        now, was = self.clock.now(), self.load.factor
         if self.load.record_response(now, self.tracked.fastest.interval, slowly=now - asked > SLOW_RESPONSE):
             self.scheduler.recovered(max(now, self.scheduler.paused_until))
+        if self.load.factor != was:
+            self.observer.emit(SlowedDown(factor=self.load.factor, was=was))
 
     def record_failure(self, error: CallError) -> None:
         """Note a request that failed. Slow down if the server is busy, and pause if it asks for a pause."""
         now, fastest = self.clock.now(), self.tracked.fastest
         if isinstance(error, RateLimited | ServerError | DeadlineExceeded):
+            was = self.load.factor
             self.load.record_failure(now, fastest.interval)
+            if self.load.factor != was:
+                self.observer.emit(SlowedDown(factor=self.load.factor, was=was))
         seconds = announced_pause(error)
         if seconds:
             self.tracker.outages.announce(now, seconds)

@@ -1,10 +1,12 @@
 """The watchers of one client, and the one task that polls for all of them."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from attrs import define, field
 
+from workflow_async._core.observer import Observer
 from workflow_async.errors import ClientClosed, WorkflowAsyncError
 from workflow_async.monitor._engine.deadlines import Deadlines
 from workflow_async.monitor._engine.durations import DurationStats
@@ -17,6 +19,7 @@ from workflow_async.monitor._engine.wakes import EarlyWakes
 from workflow_async.monitor._engine.watchers import Watchers
 from workflow_async.monitor.events import Change
 from workflow_async.monitor.source import Source
+from workflow_async.observe.stats import PollStats
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
 
@@ -49,6 +52,7 @@ class Poller(Generic[W]):
     clock: Clock
     check_usable: Callable[[], None] = lambda: None
     """Raises if the client cannot be used."""
+    observer: Observer = field(factory=Observer)
     engine: Engine[W] = field(init=False)
     _watchers: Watchers[W] = field(init=False)
     _lists: dict[Subscription[W], WatchedList] = field(init=False)
@@ -57,7 +61,7 @@ class Poller(Generic[W]):
     _early: EarlyWakes = field(factory=EarlyWakes, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.engine = Engine(self.source, self.clock, self)
+        self.engine = Engine(self.source, self.clock, self, self.observer)
         self._restart()
 
     def _restart(self) -> None:
@@ -219,6 +223,10 @@ class Poller(Generic[W]):
         self.on_idle()
         return bool(watched)
 
+    def stats(self) -> PollStats:
+        """Return what is watched now, and how the server is doing."""
+        return self.engine.stats()
+
     # The poll task
 
     def _send_due(self, start: Start) -> float:
@@ -241,6 +249,8 @@ class Poller(Generic[W]):
 
     def on_event(self, event: WatchEvent[W]) -> None:
         """Queue an event for each watcher of its workflow."""
+        if self.observer.wants(logging.DEBUG):
+            self.observer.emit(self.engine.reported(event))
         for subscription in self._watchers.of(event.id):
             subscription.put(event)
 

@@ -1,0 +1,13 @@
+"""Blocks requests to other hosts while `WORKFLOW_ASYNC_NO_NETWORK` is set, so that no test starts a real workflow."""
+
+import os
+
+from workflow_async._core.origin import Origin
+
+NO_NETWORK = "WORKFLOW_ASYNC_NO_NETWORK"
+NETWORK_BLOCKED = f"{NO_NETWORK} forbids requests to other hosts than this one: unset it, or use a sandbox"
+
+
+def is_network_blocked(origin: Origin) -> bool:
+    """Return True if the variable is set, to anything but 0, and the origin is another host."""
+    return os.environ.get(NO_NETWORK, "0") not in {"", "0"} and not origin.local
