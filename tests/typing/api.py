@@ -26,6 +26,7 @@ from workflow_async import (
     UnreadableRow,
     batch,
     monitor,
+    observe,
     opencast,
     preservica,
 )
@@ -43,6 +44,7 @@ from workflow_async.monitor import (
     TimedOut,
     Vanished,
 )
+from workflow_async.observe.otel import OpenTelemetry
 from workflow_async.sync import SyncListing, SyncOpencastClient, SyncPreservicaClient, SyncWatch
 
 
@@ -65,6 +67,8 @@ async def clients() -> None:
         assert_type(pv, PreservicaClient)
         assert_type(from_env, PreservicaClient)
         assert_type(pv.url, str)
+        assert_type(oc.stats(), observe.Stats)
+        assert_type(pv.stats().phases, Mapping[str, int])
         assert_type(oc.workflows, opencast.Workflows)
         assert_type(oc.definitions, opencast.Definitions)
         assert_type(oc.events, opencast.Events)
@@ -106,6 +110,31 @@ def synchronous(oc: SyncOpencastClient, pv: SyncPreservicaClient, spec: monitor.
     assert_type(oc.run(monitor.poll_once, spec)[0], monitor.WatchSpec)
     assert_type(pv.workflows.get(51234), preservica.Workflow)
     assert_type(next(iter(pv.monitors.list())), preservica.Monitor)
+
+
+async def observed() -> None:
+    async def middleware(request: observe.Request, send: observe.Send) -> observe.Reply:
+        assert_type(request.headers, Mapping[str, str])
+        assert_type(request.with_headers({"x-mine": "1"}), observe.Request)
+        reply = await send(request)
+        assert_type(reply.status, int)
+        return reply
+
+    def on_event(event: observe.ClientEvent) -> None:
+        match event:
+            case observe.RequestSent():
+                assert_type(event.status, int | None)
+            case observe.Outage():
+                assert_type(event.began, datetime)
+            case _:
+                assert_type(event.to_dict(), dict[str, Any])
+
+    telemetry = OpenTelemetry()
+    layers: list[observe.Middleware] = [middleware, telemetry.middleware]
+    async with OpencastClient("https://oc.example.org", auth=("user", "secret"), middleware=layers) as oc:
+        telemetry.add(oc)
+    PreservicaClient("eu.preservica.com", username="user", password="secret", on_event=on_event)
+    PreservicaClient.from_env(middleware=layers, on_event=telemetry.on_event)
 
 
 async def opencast_lists(oc: OpencastClient) -> None:

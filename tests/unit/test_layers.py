@@ -158,6 +158,11 @@ def test_a_backend_imports_its_own_library_only() -> None:
     assert not {name: found for name, found in others.items() if found}
 
 
+def test_only_its_observer_imports_opentelemetry() -> None:
+    assert {name for name in MODULES if "opentelemetry" in libraries(name)} == {"observe/otel"}
+    assert not {name for name in MODULES if "observe/otel" in modules(name)}
+
+
 def test_only_the_clients_choose_a_backend() -> None:
     needed = {name for name in MODULES if not name.startswith("_http/") and any("_http" in m for m in modules(name))}
     assert needed - {"__init__"} == {"opencast/client", "preservica/client"}

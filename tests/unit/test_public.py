@@ -38,6 +38,7 @@ PUBLIC = {
         ClientEvent LoggedIn Middleware OnEvent Outage Polled RemedyFailed Reply Reported Request RequestSent Retrying
         Send SlowedDown Stats log_event
     """,
+    "workflow_async.observe.otel": "Observed OpenTelemetry",
     "workflow_async.opencast": """
         ClientOptions Definition DefinitionSort Definitions Event EventSort Events HoldAnswer Incident Me OpencastClient
         Operation OperationDefinition OperationState Option OptionType Organization Severity Start State Version
