@@ -17,6 +17,7 @@ html_theme = "furo"
 html_title = f"workflow-async {release}"
 myst_heading_anchors = 3  # links such as listing.md#opencast-12-and-later
 
+suppress_warnings = ["ref.python"]  # the type `bytes` of an annotation is also the name of two fields
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True

@@ -13,7 +13,7 @@ from tests.support.documentation import PAGES, ROOT
 
 pytestmark = [pytest.mark.docs_build, pytest.mark.timeout(300)]
 
-PUBLIC = ("", ".opencast", ".preservica", ".monitor", ".batch", ".sync", ".sandbox")
+PUBLIC = ("", ".opencast", ".preservica", ".monitor", ".observe", ".observe.otel", ".batch", ".sync", ".sandbox")
 """The public modules that list their names in `__all__`."""
 
 

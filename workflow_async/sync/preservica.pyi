@@ -14,6 +14,7 @@ from workflow_async.batch.run import Path
 from workflow_async.errors import PreparedStart
 from workflow_async.monitor.events import Outcome
 from workflow_async.monitor.waits import OnChange, Predicate, WhenParked
+from workflow_async.observe.stats import Stats
 from workflow_async.preservica import filters
 from workflow_async.preservica.client import ClientOptions, PreservicaClient
 from workflow_async.preservica.filters import WorkflowFilters
@@ -208,3 +209,4 @@ class SyncPreservicaClient(SyncClient[PreservicaClient]):
         credentials_path: str | os.PathLike[str] = "credentials.properties",
         **options: Unpack[ClientOptions],
     ) -> Self: ...
+    def stats(self) -> Stats: ...
