@@ -10,6 +10,7 @@ import httpx2
 
 from benchmarks.jobs.clients import FIRST_ID, client
 from benchmarks.jobs.concurrency import run_concurrently
+from benchmarks.jobs.observers import OBSERVERS
 from benchmarks.meter import Meter
 from benchmarks.serving import command
 from workflow_async import OpencastClient
@@ -18,9 +19,10 @@ PATH = f"/api/workflows/{FIRST_ID}"
 AUTH = ("user", "secret")
 
 
-async def client_get(meter: Meter, url: str, count: int, at_once: int, http: str = "httpx") -> None:
-    """Send `workflows.get`, which returns a checked record."""
-    async with client("opencast", url, http=http) as one:
+async def client_get(meter: Meter, url: str, count: int, at_once: int, http: str = "httpx", observer: str = "") -> None:
+    """Send `workflows.get`, which returns a checked record. `observer` is one of `OBSERVERS`."""
+    observing = OBSERVERS[observer]() if observer else {}
+    async with client("opencast", url, http=http, **observing) as one:
         await _measure(meter, count, at_once, lambda: one.workflows.get(FIRST_ID))
 
 

@@ -19,6 +19,7 @@ ROWS: dict[str, Row] = {
     "capacity": requests.capacity,
     "request": requests.request,
     "synchronous": synchronous.requests,
+    "observe": requests.observed,
     "burst": requests.burst,
     "first": listing.first,
     "read-json": reading.json_page,

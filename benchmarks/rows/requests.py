@@ -18,6 +18,8 @@ MAX_FACTOR = 1.3
 MAX_BARE = {"httpx": 64, "httpx2": 256, "aiohttp": 1000}
 """The greatest concurrency that the plain library completes within seconds."""
 LATENCY = 0.02
+OBSERVERS = ("on_event", "a middleware", "OpenTelemetry")
+"""The observers of `benchmarks.jobs.observers`."""
 
 
 def capacity(bench: Bench) -> Iterator[Line]:
@@ -106,6 +108,23 @@ def _against_bare(backend: str, at_once: int, found: Figures) -> Line:
         peer_name=backend,
         peer=cpu(found[backend], MICRO),
     )
+
+
+def observed(bench: Bench) -> Iterator[Line]:
+    """Measure what observers add to a request."""
+    with serving() as url:
+        options = {"url": url, "count": 2000, "at_once": 16, "http": "aiohttp"}
+        jobs = {name: Job("requesting.client_get", options | {"observer": name}) for name in ("", *OBSERVERS)}
+        found = bench.run(jobs)
+    for name in OBSERVERS:
+        yield Line(
+            row="observe",
+            what=f"CPU per request with aiohttp and {name}, 16 concurrent",
+            unit="us",
+            client=required(cpu(found[name], MICRO)),
+            peer_name="without",
+            peer=cpu(found[""], MICRO),
+        )
 
 
 def burst(bench: Bench) -> Iterator[Line]:
