@@ -37,7 +37,17 @@ def test_the_blocks_of_every_page_run_in_the_readers_order(tmp_path: Path) -> No
 
 def test_every_guide_has_code_that_runs() -> None:
     runnable = {page.path.stem for page in pages() if page.programs or page.session}
-    guides = {"listing", "starting", "changing", "waiting", "batches", "embedding", "synchronous", "observing", "testing"}
+    guides = {
+        "listing",
+        "starting",
+        "changing",
+        "waiting",
+        "batches",
+        "embedding",
+        "synchronous",
+        "observing",
+        "testing",
+    }
     assert {"README", "errors", "http", "webhooks", *guides} <= runnable
 
 
