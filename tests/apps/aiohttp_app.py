@@ -54,6 +54,12 @@ async def publish(request: web.Request) -> web.Response:
     return web.json_response(started.to_dict(), status=202)
 
 
+@routes.get("/health")
+async def health(request: web.Request) -> web.Response:
+    stats = request.app[OPENCAST].stats()
+    return web.json_response(stats.to_dict(), status=200 if stats.outage_since is None else 503)
+
+
 @routes.get("/workflows/{workflow_id}")
 async def workflow(request: web.Request) -> web.Response:
     found = await request.app[OPENCAST].workflows.get(request.match_info["workflow_id"])

@@ -14,12 +14,13 @@ from typing import Annotated
 from weakref import WeakSet
 
 import anyio
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from workflow_async import OpencastClient, Poll
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.monitor import Watch, WatchEvent
+from workflow_async.observe import Stats
 from workflow_async.opencast import Workflow
 from workflow_async.problems import on_error
 
@@ -81,6 +82,13 @@ app.add_exception_handler(WorkflowAsyncError, on_error)
 @app.post("/publish/{event_id}", status_code=202)
 async def publish(event_id: str, oc: Opencast) -> Workflow:
     return await oc.workflows.start(event_id, "publish")
+
+
+@app.get("/health")
+async def health(response: Response, oc: Opencast) -> Stats:
+    stats = oc.stats()
+    response.status_code = 200 if stats.outage_since is None else 503
+    return stats
 
 
 @app.get("/workflows/{workflow_id}")

@@ -129,6 +129,18 @@ async def test_sigterm_ends_the_streams_and_the_process(application: Application
     assert "exceeded" not in stderr
 
 
+async def test_health_shows_the_counters_and_an_outage(application: Application, sandbox: Sandbox) -> None:
+    id = start_workflow(sandbox)
+    async with application.stream(id) as events:
+        await anext(events)
+        response = await application.http.get("/health")
+        assert (response.status_code, response.json()["watched"]) == (200, 1)
+        sandbox.opencast.faults = Faults(rates={Fault.CUT_BEFORE: 1.0})
+        with anyio.fail_after(TIMEOUT):
+            while (await application.http.get("/health")).status_code != 503:
+                await anyio.sleep(0.05)
+
+
 async def test_an_unknown_event_or_workflow_is_404(application: Application) -> None:
     responses = await application.http.post("/publish/nowhere"), await application.http.get("/workflows/99999")
     assert [response.status_code for response in responses] == [404, 404]
