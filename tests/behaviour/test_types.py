@@ -92,7 +92,7 @@ JSON_CALLS: dict[str, Any] = {
     "started": opencast.start_workflow("e", "d", None),
     "definition": opencast.get_definition("d"),
     "definitions": opencast.list_definitions(filter="", sort="", include=(), limit=None),
-    "events": opencast.list_processing(size=3),
+    "events": opencast.list_events(filter="", size=3),
     "version": opencast.get_version(),
     "me": opencast.get_me(),
     "processes": process_calls.list_processes(),

@@ -134,7 +134,7 @@ LISTS: dict[str, list[tuple[Callable[[Any, Any], Any], Any]]] = {
         (lambda oc, on: oc.workflows.list(unreadable=on, consistency="anchored"), [row("opencast", 1), {}]),
         (lambda oc, on: oc.workflows.list(unreadable=on, consistency="partitioned"), [row("opencast", 1), {}]),
         (lambda oc, on: oc.definitions.list(unreadable=on), [{"identifier": "fast"}, {"title": "no id"}]),
-        (lambda oc, on: oc.events.processing(unreadable=on), [{"identifier": "e"}, {"identifier": 7}]),
+        (lambda oc, on: oc.events.list(unreadable=on), [{"identifier": "e"}, {"identifier": 7}]),
     ],
     "preservica": [
         (lambda pv, on: pv.workflows.list(unreadable=on), page("preservica", [row("preservica", 1), {"Id": "2"}])),

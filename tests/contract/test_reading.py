@@ -101,7 +101,7 @@ def call_for(exchange: RecordedExchange) -> Call[Any]:
     if path.startswith(calls.DEFINITIONS):
         return definition_call(exchange, path, ASKED[:1] + SHOWN if query.startswith("with") else ())
     others: Mapping[str, Call[Any]] = {
-        calls.EVENTS: calls.list_processing(size=1),
+        calls.EVENTS: calls.list_events(filter="", size=1),
         "/api/version": calls.get_version(),
         "/api/info/me": calls.get_me(),
         "/api": Call("GET", "/api", lambda reply: json_tree(reply.body)),
@@ -342,6 +342,11 @@ def event(record: Event) -> dict[str, Any]:
         "processing_state": None if state is None else state.value.upper(),
         "created": moment(record.created),
         "is_part_of": record.series,
+        "series": record.series_title,
+        "start": moment(record.start),
+        "duration": record.duration,
+        "location": record.location,
+        "presenter": list(record.presenters),
     }
 
 

@@ -40,7 +40,7 @@ LISTS: dict[str, dict[str, Read]] = {
     "11": {name: partial(_workflows, options) for name, options in PAGES.items()},
     "16": {
         "definitions": lambda context: aiter(context.client.definitions.list()),
-        "events": lambda context: aiter(context.client.events.processing(page_size=2)),
+        "events": lambda context: aiter(context.client.events.list(page_size=2)),
     },
     "preservica": {
         **{name: partial(_workflows, options) for name, options in PAGES.items()},

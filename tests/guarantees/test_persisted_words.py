@@ -134,7 +134,10 @@ def test_json_of_the_command_line_keeps_the_keys_of_a_record(kind: type, expecte
             opencast.Definition,
             "id title description tags configuration_panel configuration_panel_json operations extra",
         ),
-        (opencast.Event, "id title status processing_state created series extra"),
+        (
+            opencast.Event,
+            ("id title status processing_state created series series_title start duration location presenters extra"),
+        ),
         (opencast.Version, "default versions extra"),
         (opencast.Option, "name type default choices label required minimum maximum"),
         (opencast.Me, "username name email provider userrole extra"),

@@ -249,11 +249,11 @@ async def the_first_of_a_listing(context: CallContext) -> None:
     await context.workflows.list(page_size=2).first()
 
 
-@case("definitions.list", "events.processing", systems=OPENCAST)
+@case("definitions.list", "events.list", systems=OPENCAST)
 async def definitions_and_events(context: CallContext) -> None:
     context.new_running("long")
     await collect(context.client.definitions.list())
-    await collect(context.client.events.processing(page_size=2, limit=3))
+    await collect(context.client.events.list(status="processing", page_size=2, limit=3))
 
 
 @case("processes.list", "monitors.list", systems=PRESERVICA)

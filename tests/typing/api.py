@@ -165,7 +165,7 @@ async def opencast_lists(oc: OpencastClient) -> None:
     assert_type(
         oc.definitions.list(sort=["title:asc", "identifier:desc"], limit=5, offset=1), Listing[opencast.Definition]
     )
-    assert_type(oc.events.processing(limit=10), Listing[opencast.Event])
+    assert_type(oc.events.list(status="processing", identifier=["e-1"], limit=10), Listing[opencast.Event])
 
 
 async def opencast_calls(oc: OpencastClient, word: batch.OnConflict) -> None:

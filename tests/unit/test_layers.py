@@ -38,7 +38,7 @@ PURE = {
     "_http/proxy",
     *(f"_decode/{name}" for name in ("compiled", "json", "raw", "records", "reference", "values")),
     *(f"_decode/{name}" for name in ("xml", "xml_rows")),
-    *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "resume", "scan")),
+    *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "resume", "scan", "sequence")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
     *(f"_records/{name}" for name in ("record", "schema", "spans", "tree")),
     *(
@@ -49,6 +49,7 @@ PURE = {
     "errors/_process",
     "_core/permission",
     *(f"{system}/permissions" for system in SYSTEMS),
+    *(f"opencast/{name}" for name in ("event_query", "event_texts")),
     "monitor/events",
     *(f"monitor/_engine/{name}" for name in ("backoff", "bulk", "due_queue", "durations", "fallback", "keys")),
     "monitor/_engine/duration_text",

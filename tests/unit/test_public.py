@@ -40,9 +40,9 @@ PUBLIC = {
     """,
     "workflow_async.observe.otel": "Observed OpenTelemetry",
     "workflow_async.opencast": """
-        ClientOptions Definition DefinitionSort Definitions Event EventSort Events HoldAnswer Incident Me OpencastClient
-        Operation OperationDefinition OperationState Option OptionType Organization Severity Start State Version
-        Workflow WorkflowFilters Workflows
+        ClientOptions Definition DefinitionSort Definitions Event EventFilters EventListSort EventSort EventStatus
+        Events HoldAnswer Incident Me OpencastClient Operation OperationDefinition OperationState Option OptionType
+        Organization Severity Start State Version Workflow WorkflowFilters Workflows
     """,
     "workflow_async.preservica": """
         ClientOptions Context Contexts FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus

@@ -66,7 +66,7 @@ class ListingNotSupported(CallError):
         version = self.version or "unknown"
         return (
             f"this server (API version {version}) has no list of workflows ({self.seen}): Opencast removed it in 12.0. "
-            "Keep the ids your starts return and use get() or wait(); find busy events with events.processing(), "
+            "Keep the ids your starts return and use get() or wait(); find busy events with events.list(status=...), "
             "and one event's workflows with workflows.for_event()"
         )
 

@@ -1,5 +1,10 @@
 from .client import ClientOptions as ClientOptions, OpencastClient as OpencastClient
 from .definitions import Definitions as Definitions
+from .event_query import (
+    EventFilters as EventFilters,
+    EventListSort as EventListSort,
+    EventStatus as EventStatus,
+)
 from .events import Events as Events
 from .filters import DefinitionSort as DefinitionSort, EventSort as EventSort, WorkflowFilters as WorkflowFilters
 from .incident_calls import HoldAnswer as HoldAnswer

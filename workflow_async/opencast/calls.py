@@ -50,7 +50,6 @@ DEFINITIONS = "/api/workflow-definitions"
 EVENTS = "/api/events"
 INSTANCES_OF_EVENT = "/workflow/mediaPackage/{}/instances.json"
 FORM = "application/x-www-form-urlencoded"
-PROCESSING = "status:EVENTS.EVENTS.STATUS.PROCESSING"
 
 CONVERTER = opencast_converter()
 
@@ -149,10 +148,11 @@ def workflows_of_event(event_id: str, *, unreadable: OnUnreadable = "raise") -> 
     return Call("GET", path, read, signature=API, name="workflows.for_event", template=template)
 
 
-def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
-    """Return the call for a page of the events whose latest workflow is running."""
-    read = partial(_read_page, Event, size, lambda count: list_processing(size=size, offset=offset + count))
-    params = (("filter", PROCESSING), ("limit", str(size)), ("offset", str(offset)))
+def list_events(*, filter: str, sort: str = "", size: int, offset: int = 0) -> Call[Page[Event]]:
+    """Return the call for a page of events."""
+    next_page = partial(list_events, filter=filter, sort=sort, size=size)
+    read = partial(_read_page, Event, size, lambda count: next_page(offset=offset + count))
+    params = (*_nonempty(filter=filter, sort=sort), ("limit", str(size)), ("offset", str(offset)))
     return Call("GET", EVENTS, read, params, signature=API, name="events.list")
 
 

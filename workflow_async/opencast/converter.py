@@ -138,6 +138,11 @@ def _register_others(strict: cattrs.Converter) -> None:
         processing_state=read_with(or_none(STATE), fallback=State.UNKNOWN),
         created=read_with(or_none(parse_datetime)),
         series=read_with(parse_str, "is_part_of"),
+        series_title=read_with(parse_str, "series"),
+        start=read_with(or_none(parse_datetime)),
+        duration=read_with(or_none(parse_int)),
+        location=read_with(parse_str),
+        presenters=list_field(strict, str, "presenter"),
     )
     register(strict, Version, versions=list_field(strict, str))
     register(

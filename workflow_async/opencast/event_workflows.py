@@ -6,11 +6,13 @@ from workflow_async._listing.listing import Listing
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.errors import Forbidden, ListingNotSupported, NotFound
 from workflow_async.opencast import calls, filters
+from workflow_async.opencast.event_query import EventQuery
 from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Event, State, Workflow
 
 PAGE_SIZE = 100
 MAX_REMEMBERED = 1000
+PROCESSING = EventQuery.of(status="processing").on_the_wire()
 ACTIVE_STATES = (State.INSTANTIATED, State.RUNNING, State.FAILING)
 
 
@@ -100,7 +102,9 @@ class EventWorkflows:
 
     async def events_in_processing(self) -> set[str]:
         """Return the ids of all events that have a running workflow."""
-        events = Listing(self._sender.read, calls.list_processing(size=PAGE_SIZE), lambda event: event.id)
+        events = Listing(
+            self._sender.read, calls.list_events(filter=PROCESSING, size=PAGE_SIZE), lambda event: event.id
+        )
         return {event.id async for event in events}
 
     def _listing(self, filter: filters.WorkflowFilters) -> Listing[Workflow]:

@@ -6,7 +6,7 @@ would therefore change the filter, and an empty value would return everything. S
 See tests/contract/opencast.md, sections 1.2 and 1.3.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, get_args
 from urllib.parse import quote_plus
@@ -184,6 +184,26 @@ def check_size(terms: Mapping[str, Sequence[str]]) -> None:
     longest = max(terms, key=lambda name: len(quote_plus(",".join(terms[name]))))
     why = f"makes the filter {size} bytes long, and servers take about {MAX_FILTER}: send less and compare the rows"
     raise InvalidArgument(longest, why)
+
+
+def split_by_size(ids: Iterable[str], room: int = MAX_FILTER) -> Iterator[Sequence[str]]:
+    """Yield each id once, in batches that fit into the filter of one request.
+
+    Args:
+        ids: the ids of events.
+        room: the maximum bytes of the ids of a batch in a URL.
+    """
+    batch: list[str] = []
+    size = 0
+    for id in dict.fromkeys(ids):
+        added = len(quote_plus(f"identifier:{id},"))
+        if batch and size + added > room:
+            yield batch
+            batch, size = [], 0
+        batch.append(id)
+        size += added
+    if batch:
+        yield batch
 
 
 def _sort_param(sort: str, names: frozenset[str]) -> str:

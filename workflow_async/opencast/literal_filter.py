@@ -4,27 +4,19 @@ A row of the list does not show its event. The events of a page are requested by
 each page.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote_plus
 
 from attrs import define, field
 
 from workflow_async._core.call import Call
 from workflow_async._listing.prefetch import Send
-from workflow_async.opencast import calls, filters
+from workflow_async.opencast import calls
+from workflow_async.opencast.event_texts import searched_texts
+from workflow_async.opencast.filters import split_by_size
 from workflow_async.opencast.records import Event, Workflow
 
 WILDCARDS = "*?"
-FIELDS: Mapping[str, str] = {
-    "event_creator": "presenter",
-    "event_contributor": "contributor",
-    "event_language": "language",
-    "event_license": "license",
-    "event_subject": "subjects",
-    "series_title": "series",
-}
-"""The key of an event that each filter searches. The title has its own field in the record."""
 
 
 @define(eq=False)
@@ -65,35 +57,7 @@ def wildcard_filters(texts: Mapping[str, str]) -> dict[str, str]:
 
 def matches(name: str, value: str, workflow: Workflow, event: Event) -> bool:
     """Return True if one of the texts that a filter searches contains the value. Case is ignored."""
-    return any(value.lower() in text.lower() for text in _searched_texts(name, workflow, event))
-
-
-def split_by_size(ids: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Yield each id once, in batches that fit into the filter of one request."""
-    batch: list[str] = []
-    size = 0
-    for id in dict.fromkeys(ids):
-        added = len(quote_plus(f"identifier:{id},"))
-        if batch and size + added > filters.MAX_FILTER:
-            yield batch
-            batch, size = [], 0
-        batch.append(id)
-        size += added
-    if batch:
-        yield batch
-
-
-def _searched_texts(name: str, workflow: Workflow, event: Event) -> Iterator[str]:
-    if name == "text_filter":
-        yield from (str(workflow.id), workflow.state_text, event.id, event.series, event.title)
-        yield from (_text(event.extra.get(key)) for key in FIELDS.values())
-    else:
-        yield event.title if name == "event_title" else _text(event.extra.get(FIELDS[name]))
-
-
-def _text(value: object) -> str:
-    """Return a value of an event as the server's index stores it. Several names are joined."""
-    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
+    return any(value.lower() in text.lower() for text in searched_texts(name, event, workflow))
 
 
 def combined(*tests: Callable[[Workflow], bool] | None) -> Callable[[Workflow], bool] | None:

@@ -380,11 +380,22 @@ class Event(Record):
     id: str
     title: str = ""
     status: str = ""
-    """A key such as `EVENTS.EVENTS.STATUS.PROCESSING`."""
+    """A key such as `EVENTS.EVENTS.STATUS.PROCESSING`. See `status` of `EventFilters`."""
     processing_state: State | None = None
-    """The state of the event's latest workflow, without its id. None if the event has no workflow."""
+    """The state of the event's latest workflow, without its id. None if the event has no workflow.
+
+    None too if the latest workflow was deleted, even if earlier workflows remain.
+    """
     created: datetime | None = None
     series: str = ""
+    """The id of the series."""
+    series_title: str = ""
+    start: datetime | None = None
+    """The start of the recording."""
+    duration: int | None = None
+    """Milliseconds. None if unknown."""
+    location: str = ""
+    presenters: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
 

@@ -16,6 +16,7 @@ from workflow_async.monitor.waits import OnChange, Predicate, WhenParked
 from workflow_async.observe.stats import Stats
 from workflow_async.opencast import filters
 from workflow_async.opencast.client import ClientOptions, OpencastClient
+from workflow_async.opencast.event_query import EventFilters, EventListSort
 from workflow_async.opencast.filters import States
 from workflow_async.opencast.incident_calls import HoldAnswer
 from workflow_async.opencast.incidents import Incident
@@ -266,8 +267,16 @@ class SyncDefinitions:
     ) -> Definition: ...
 
 class SyncEvents:
-    def processing(
-        self, *, limit: int | None = None, page_size: int = 100, ahead: int = ..., unreadable: OnUnreadable = "raise"
+    def list(
+        self,
+        *,
+        sort: EventListSort | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        page_size: int = 100,
+        ahead: int = ...,
+        unreadable: OnUnreadable = "raise",
+        **filter: Unpack[EventFilters],
     ) -> SyncListing[Event]: ...
 
 class SyncOpencastClient(SyncClient[OpencastClient]):

@@ -154,9 +154,11 @@ async def test_busy_events_are_found_and_paged_by_the_state_of_their_workflow(
 @pytest.mark.parametrize(
     "name",
     [
-        *("identifier:e-1", "title:opt", "textFilter:optics", "series:s-1", "is_part_of:s-1", "presenters:ada"),
-        *("contributors:emmy", "subject:light", "description:hall", "series_name:winter", "language:nor"),
-        *("license:cc", "created:2020-09-13T12:26:40Z"),
+        *("identifier:e-1", "title:Optics", "textFilter:ptic", "series:s-1", "is_part_of:s-1", "presenters:Ada"),
+        *("contributors:Emmy", "subject:Light", "description:In hall 1", "series_name:Winter", "language:nor"),
+        *("license:CC0", "created:2020-09-13T12:26:40Z", "textFilter:unheard-of OPT*s", "textFilter:+ada +win"),
+        *("textFilter:-law", "identifier:x,identifier:e-1", "presenters:X,presenters:Grace", "title:x,title:Optics"),
+        *("series:s-2,is_part_of:s-1", "textFilter:optics,textFilter:law"),
     ],
 )
 async def test_an_event_is_found_by_what_it_is(http: httpx.AsyncClient, opencast: FakeOpencast, name: str) -> None:
@@ -175,9 +177,23 @@ async def test_an_event_is_found_by_what_it_is(http: httpx.AsyncClient, opencast
     assert [row["identifier"] for row in await list_events(http, filter=name)] == [event]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("title:opt", "title:optics", "title:Optic*", "presenters:Ad", "presenters:ada", "status:PROCESSED"),
+        *("textFilter:+optics +law", "textFilter:winter -optics", "title:Optics,title:Law"),
+    ],
+)
+async def test_an_event_is_not_found_by_a_part_or_in_another_case(
+    http: httpx.AsyncClient, opencast: FakeOpencast, name: str
+) -> None:
+    opencast.event(title="Optics", creator="Ada", series_title="Winter", subject="", description="")
+    assert await list_events(http, filter=name) == []
+
+
 async def test_only_the_first_filter_of_events_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.event(title="Optics")
-    assert len((await http.get("/api/events?filter=title:opt&filter=title:law")).json()) == 1
+    assert len((await http.get("/api/events?filter=title:Optics&filter=title:Law")).json()) == 1
 
 
 async def refusal(http: httpx.AsyncClient, **params: str) -> tuple[int, str, str | None]:
@@ -200,6 +216,8 @@ async def test_a_period_of_events_is_read_or_refused(
     assert await refusal(http, filter=f"{name}:2025") == expected
     found = await list_events(http, filter=f"{name}:2020-09-13T12:26:40Z/2020-09-13T12:26:40Z")
     assert [row["identifier"] for row in found] == [event]
+    opencast.event(created=None)
+    assert len(await list_events(http, filter=f"{name}:1960-01-01T00:00:00Z/2100-01-01T00:00:00Z")) == 1
 
 
 async def test_an_unknown_sort_of_events_is_400_with_its_own_message(http: httpx.AsyncClient) -> None:

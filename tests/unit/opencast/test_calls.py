@@ -124,10 +124,11 @@ def test_definitions_are_requested_without_a_limit_unless_one_is_given() -> None
     )
 
 
-def test_busy_events_are_requested_by_one_filter_and_paged() -> None:
-    call = calls.list_processing(size=50)
+def test_events_are_requested_by_filter_and_paged() -> None:
+    call = calls.list_events(filter="status:EVENTS.EVENTS.STATUS.PROCESSING", sort="title:ASC", size=50)
     assert call.params == (
         ("filter", "status:EVENTS.EVENTS.STATUS.PROCESSING"),
+        ("sort", "title:ASC"),
         ("limit", "50"),
         ("offset", "0"),
     )

@@ -17,7 +17,7 @@ from workflow_async import Clock, OpencastClient, Retry
 from workflow_async._listing.scan import Consistency
 from workflow_async.errors import Forbidden, ServerError
 from workflow_async.opencast import filters
-from workflow_async.opencast.literal_filter import split_by_size
+from workflow_async.opencast.filters import split_by_size
 
 each_way = pytest.mark.parametrize("consistency", ["fast", "anchored", "partitioned"])
 KEYS = {

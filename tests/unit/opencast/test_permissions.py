@@ -33,7 +33,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "workflows.count": (ADMIN, lambda oc, _: oc.workflows.count()),
     "definitions.list": ("ROLE_API_WORKFLOW_DEFINITION_VIEW", lambda oc, _: oc.definitions.list().first()),
     "definitions.get": ("ROLE_API_WORKFLOW_DEFINITION_VIEW", lambda oc, _: oc.definitions.get("fast")),
-    "events.processing": ("ROLE_API_EVENTS_VIEW", lambda oc, _: oc.events.processing().first()),
+    "events.list": ("ROLE_API_EVENTS_VIEW", lambda oc, _: oc.events.list().first()),
 }
 """The role that each call needs, and how to make the call."""
 

@@ -187,7 +187,7 @@ def test_operations_that_cannot_be_read_are_none_and_kept_as_they_came() -> None
 
 def test_a_state_of_an_event_that_cannot_be_read_is_unknown_and_not_none() -> None:
     body = b'[{"identifier": "e-1", "processing_state": 7}, {"identifier": "e-2", "processing_state": ""}]'
-    unreadable, none = calls.list_processing(size=2).read(Reply(200, {}, body)).items
+    unreadable, none = calls.list_events(filter="", size=2).read(Reply(200, {}, body)).items
     assert (unreadable.processing_state, unreadable.extra) == (State.UNKNOWN, {"processing_state": 7})
     assert none.processing_state is None
 
@@ -312,7 +312,7 @@ def test_definitions_are_one_page() -> None:
 
 
 def test_events_have_states_in_upper_case_or_none() -> None:
-    page = read(calls.list_processing(size=100), "events.json")
+    page = read(calls.list_events(filter="", size=100), "events.json")
     assert [(e.id, e.processing_state, e.series) for e in page.items] == [
         ("e-1", State.RUNNING, "s-1"),
         ("e-2", None, ""),

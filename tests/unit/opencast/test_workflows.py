@@ -99,7 +99,7 @@ async def test_a_server_without_a_list_is_an_error_with_its_version_and_what_to_
         await oc.workflows.list().first()
     assert caught.value.version == (await oc.version()).default
     assert caught.value.version in str(caught.value)
-    assert "events.processing()" in str(caught.value)
+    assert "events.list(" in str(caught.value)
     assert len([path for path in paths(sandbox) if path == "/api/workflows"]) == 1
 
 
@@ -116,7 +116,7 @@ async def test_busy_events_and_their_workflows_replace_the_list(
     events = [sandbox.opencast.event() for _ in range(3)]
     started = [(await oc.workflows.start(event, "publish")).id for event in events]
     time.advance(30)
-    busy = [event async for event in oc.events.processing(page_size=2)]
+    busy = [event async for event in oc.events.list(status="processing", page_size=2)]
     assert {event.id for event in busy} == set(events)
     assert {event.processing_state for event in busy} == {State.RUNNING}
     found = await oc.workflows.for_event(events[0])

@@ -10,7 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.opencast.event import Event
-from workflow_async.sandbox.opencast.filter import BadCriterionError, parse_period, sort_by_text, split_filter
+from workflow_async.sandbox.opencast.filter import (
+    BadCriterionError,
+    contains_pattern,
+    parse_period,
+    sort_by_text,
+    split_filter,
+)
 from workflow_async.sandbox.opencast.json import instant
 from workflow_async.sandbox.opencast.responses import (
     account,
@@ -65,29 +71,71 @@ class EventRoutes:
 
 
 def _event_test(request: Request) -> Test:
-    """Return the test for a filter. Values of the same name are alternatives, and all names must match."""
+    """Return the test for a filter. All names must match.
+
+    Repeated identifiers, presenters and contributors are alternatives. Of other repeated names the last one counts, and
+    of `textFilter` the first one.
+    """
     known: dict[str, list[Test]] = {}
     for name, value in split_filter(text_param(request, "filter")):
         if name not in _EVENT_TESTS:
             raise mislabelled_error(request, 400, f"Unknown filter criterion in request: {name}")
         try:
-            known.setdefault(name, []).append(_EVENT_TESTS[name](name, value))
+            test = _EVENT_TESTS[name](name, value)
         except BadCriterionError as error:
             raise mislabelled_error(request, 400, str(error)) from None
+        key = _SAME_FILTER.get(name, name)
+        earlier = known.get(key, [])
+        known[key] = [*earlier, test] if name in _ALTERNATIVES else (earlier if name in _FIRST_COUNTS else []) or [test]
     return lambda row: all(any(test(row) for test in tests) for tests in known.values())
 
 
+_ALTERNATIVES = frozenset({"identifier", "presenters", "contributors"})
+_FIRST_COUNTS = frozenset({"textFilter"})
+_SAME_FILTER = {"is_part_of": "series"}
+"""Filters that set the same field of the query."""
+
+
 def _is(read: Callable[[Row], str]) -> Callable[[str, str], Test]:
+    """Return the test of a field that is stored as a whole. Case counts, and there are no wildcards."""
     return lambda _, value: lambda row: read(row) == value
 
 
-def _contains(read: Callable[[Row], str]) -> Callable[[str, str], Test]:
-    return lambda _, value: lambda row: value.lower() in read(row).lower()
+def _is_among(read: Callable[[Row], str]) -> Callable[[str, str], Test]:
+    return lambda _, value: lambda row: value in _names(read(row))
+
+
+def _has_words(_: str, value: str) -> Test:
+    """Return the test for a text. A word of it must be part of a word of the event, in any case.
+
+    All words with + must occur, and none with -. `*` is a wildcard.
+    """
+    words = value.lower().split()
+    required, excluded = ([contains_pattern(w[1:]) for w in words if w[0] == sign and w[1:]] for sign in "+-")
+    optional = [contains_pattern(word) for word in words if word[0] not in "+-"]
+
+    def test(row: Row) -> bool:
+        indexed = _indexed_text(row).split()
+
+        def occurs(matches: Callable[[str], bool]) -> bool:
+            return any(map(matches, indexed))
+
+        found = all(map(occurs, required)) and not any(map(occurs, excluded))
+        return found and (bool(required) or not optional or any(map(occurs, optional)))
+
+    return test
+
+
+def _indexed_text(row: Row) -> str:
+    event, state = row
+    known = (event.identifier, event.title, event.creator, event.contributor, event.subject, event.description)
+    more = (event.series, event.series_title, event.language, event.license, LOCATION, instant(event.created))
+    return "\n".join((*known, *more, state.upper(), _status(state)))
 
 
 def _starts_within(name: str, value: str) -> Test:
     since, until = parse_period(value, name)
-    return lambda row: since <= row[0].indexed_date <= until
+    return lambda row: row[0].created is not None and since <= row[0].created <= until
 
 
 _EVENT_TESTS: dict[str, Callable[[str, str], Test]] = {
@@ -100,17 +148,15 @@ _EVENT_TESTS: dict[str, Callable[[str, str], Test]] = {
     "agent_id": _is(lambda _: LOCATION),
     "source": _is(lambda _: ""),
     "rightsholder": _is(lambda _: ""),
-    "title": _contains(lambda row: row[0].title),
-    "presenters": _contains(lambda row: row[0].creator),
-    "contributors": _contains(lambda row: row[0].contributor),
-    "subject": _contains(lambda row: row[0].subject),
-    "description": _contains(lambda row: row[0].description),
-    "series_name": _contains(lambda row: row[0].series_title),
-    "language": _contains(lambda row: row[0].language),
-    "license": _contains(lambda row: row[0].license),
-    "textFilter": _contains(
-        lambda row: f"{row[0].identifier}\n{row[0].title}\n{row[0].creator}\n{row[0].series_title}"
-    ),
+    "title": _is(lambda row: row[0].title),
+    "presenters": _is_among(lambda row: row[0].creator),
+    "contributors": _is_among(lambda row: row[0].contributor),
+    "subject": _is(lambda row: row[0].subject),
+    "description": _is(lambda row: row[0].description),
+    "series_name": _is(lambda row: row[0].series_title),
+    "language": _is(lambda row: row[0].language),
+    "license": _is(lambda row: row[0].license),
+    "textFilter": _has_words,
     "start": _starts_within,
     "technical_start": _starts_within,
 }
@@ -130,8 +176,8 @@ def _event_tree(event: Event, state: str) -> dict[str, Any]:
         "identifier": event.identifier,
         "title": event.title,
         "creator": event.creator,
-        "presenter": [name for name in event.creator.split("; ") if name],
-        "contributor": [name for name in event.contributor.split("; ") if name],
+        "presenter": _names(event.creator),
+        "contributor": _names(event.contributor),
         "subjects": [event.subject] if event.subject else [],
         "description": event.description,
         "language": event.language,
@@ -150,6 +196,10 @@ def _event_tree(event: Event, state: str) -> dict[str, Any]:
         "has_previews": False,
         "archive_version": 1 + len(event.workflow_ids),
     }
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split("; ") if name]
 
 
 def _status(state: str) -> str:
