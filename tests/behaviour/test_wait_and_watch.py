@@ -19,7 +19,6 @@ from workflow_async.errors import (
     ConnectFailed,
     Forbidden,
     InvalidArgument,
-    ListingNotSupported,
     NotFound,
     WaitTimeout,
     WorkflowAsyncError,
@@ -490,7 +489,7 @@ def test_a_list_that_is_ten_seconds_late_gives_no_event_backwards_or_twice() -> 
     played("11", story)
 
 
-@where_lists_are
+@everywhere
 def test_a_filter_is_watched_with_workflows_that_appear_later(kind: str) -> None:
     async def story(system: System, client: Any) -> None:
         true, events = noted(system), defaultdict[int, list[Phase]](list)
@@ -509,7 +508,7 @@ def test_a_filter_is_watched_with_workflows_that_appear_later(kind: str) -> None
     played(kind, story)
 
 
-@where_lists_are
+@everywhere
 def test_ends_can_be_watched_too_and_each_is_reported_once(kind: str) -> None:
     async def story(system: System, client: Any) -> None:
         bad = system.define("bad", Step("a", 5, StepResult.FAILED))
@@ -528,12 +527,17 @@ def test_ends_can_be_watched_too_and_each_is_reported_once(kind: str) -> None:
 
 
 @where_they_are_not
-def test_a_filter_cannot_be_watched_without_a_list(kind: str) -> None:
+def test_an_end_that_only_a_row_shows_is_confirmed_by_a_get(kind: str) -> None:
     async def story(system: System, client: Any) -> None:
-        with pytest.raises(ListingNotSupported, match="removed it in 12") as caught:
-            async with client.workflows.watch(state="running") as changes:
-                await anext(changes)
-        assert caught.value.version is not None
+        bad = system.define("bad", Step("a", 5, StepResult.FAILED))
+        id = system.start(bad)
+        async with client.workflows.watch(definition_id=bad, poll=QUICK) as changes:
+            phases: list[Phase] = []
+            while not (phases and phases[-1].final):
+                phases.append((await anext(changes)).now)
+        asked = [request.path for request in system.asked()]
+        assert phases[-1] is Phase.FAILED
+        assert f"/api/workflows/{id}" in asked
 
     played(kind, story)
 

@@ -41,10 +41,19 @@ def test_an_empty_listing_is_a_heading_and_no_json(run: Run, sandbox_11: Sandbox
     assert run("list", "--json", env=opencast_of(sandbox_11)).stdout == ""
 
 
-def test_an_opencast_without_a_list_exits_with_3_and_says_why(run: Run, fakes: Sandbox) -> None:
+def test_an_opencast_without_a_list_lists_by_events(run: Run, fakes: Sandbox) -> None:
+    id = fakes.opencast.start(fakes.opencast.event(), "publish")
     result = run("list", env=opencast_of(fakes))
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert "Opencast removed it in 12.0" in result.stderr
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert str(id) in result.stdout
+
+
+def test_workflows_that_cannot_be_listed_exit_with_3_and_say_why(run: Run, fakes: Sandbox) -> None:
+    fakes.opencast.start(fakes.opencast.event(), "publish")
+    user = {"OPENCAST_USERNAME": "integration", "OPENCAST_PASSWORD": "integration"}
+    result = run("list", env={**opencast_of(fakes), **user})
+    assert result.exit_code == 3
+    assert "use an account with ROLE_ADMIN" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -249,6 +249,12 @@ async def the_first_of_a_listing(context: CallContext) -> None:
     await context.workflows.list(page_size=2).first()
 
 
+@case("workflows.list", systems=("16",))
+async def a_listing_by_events(context: CallContext) -> None:
+    context.new_running("long")
+    await collect(context.workflows.list(page_size=2, limit=3, state="running"))
+
+
 @case("definitions.list", "events.list", systems=OPENCAST)
 async def definitions_and_events(context: CallContext) -> None:
     context.new_running("long")

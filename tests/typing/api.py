@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, assert_never, assert_type
+from typing import Any, Literal, assert_never, assert_type
 
 from workflow_async import (
     TLS,
@@ -205,6 +205,8 @@ async def opencast_calls(oc: OpencastClient, word: batch.OnConflict) -> None:
     assert_type(await oc.workflows.stop(1603), opencast.Workflow)
     assert_type(await oc.workflows.delete(1603), None)
     assert_type(await oc.workflows.for_event("e-1"), tuple[opencast.Workflow, ...])
+    (row,) = await oc.workflows.for_event("e-1")
+    assert_type((row.source, row.superseded_by), tuple[Literal["list", "event", "known"] | None, int | None])
     assert_type(await oc.workflows.count(), int)
     assert_type(await oc.workflows.errors(1603, event_id="e-1", with_details=True), tuple[opencast.Incident, ...])
     assert_type(await oc.workflows.answer(1603, "retry"), opencast.Workflow)

@@ -121,6 +121,20 @@ EVERY = [
     (ListingNotSupported("405", "v1.11.0"), "this server (API version v1.11.0) has no list of workflows (405)"),
     (ListingNotSupported("405"), "this server (API version unknown) has no list of workflows (405)"),
     (
+        errors.ListingIncomplete(("GET /a (404)", "GET /b (403)"), ("e", "f"), "ROLE_ADMIN", "v1.11.0"),
+        (
+            "this server (API version v1.11.0) has no list of workflows, and the workflows of 2 events are not all "
+            "known after GET /a (404), GET /b (403): use an account with ROLE_ADMIN"
+        ),
+    ),
+    (
+        errors.ListingIncomplete(("GET /a (404)",), ()),
+        (
+            "this server (API version unknown) has no list of workflows, and workflows are not all known after GET /a "
+            "(404): try again"
+        ),
+    ),
+    (
         errors.CountNotSupported(("definition_id", "current_operation"), "404", "v1.11.0"),
         (
             "this server (API version v1.11.0) cannot count workflows by definition_id and current_operation, which "

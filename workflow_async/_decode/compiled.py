@@ -31,6 +31,8 @@ class Field:
     default: Any
     fallback: Any = attrs.NOTHING
     """The field's value if the response's value cannot be read. NOTHING means the default."""
+    is_constant: bool = False
+    """True if the field is not read, and `default` may be another value than that of the class."""
 
 
 def compile_reader(kind: type[Any], fields: Sequence[Field], reference: Hook, *, extra: bool) -> Hook:

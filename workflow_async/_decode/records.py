@@ -77,6 +77,7 @@ def register(
         _field(converter, field, overrides.get(field.name)) for field in attrs.fields(kind) if field.name != "extra"
     ]
     extra = len(fields) < len(attrs.fields(kind))
+    overrides |= {name: constant_field() for name, one in overrides.items() if isinstance(one, _Constant)}
     if extra:
         overrides["extra"] = cattrs.override(rename=EXTRA_KEY, struct_hook=lambda value, _: value)
     structure = make_dict_structure_fn(kind, converter, **overrides)
@@ -153,6 +154,13 @@ class _ReadWith:
         return self.read(value)
 
 
+@frozen
+class _Constant:
+    """The value of a field that is not read. It stands for the override of that field."""
+
+    value: Any
+
+
 def read_with(read: Callable[[Any], Any], rename: str | None = None, *, fallback: Any = attrs.NOTHING) -> Override:
     """Declare the function that reads a field, and the field's key if that differs from its name.
 
@@ -161,9 +169,9 @@ def read_with(read: Callable[[Any], Any], rename: str | None = None, *, fallback
     return cattrs.override(rename=rename, struct_hook=_ReadWith(read, fallback))
 
 
-def constant_field() -> Override:
-    """Declare a field that is never in a response and always holds its default."""
-    return cattrs.override(omit=True)
+def constant_field(value: Any = attrs.NOTHING) -> Override:
+    """Declare a field that is never in a response and always holds this value, or its default."""
+    return cattrs.override(omit=True) if value is attrs.NOTHING else _Constant(value)
 
 
 def list_field(
@@ -191,6 +199,8 @@ def list_field(
 
 def _field(converter: cattrs.Converter, field: "attrs.Attribute[Any]", override: Override) -> Field:
     """Return what the compiled reader needs to know of a field."""
+    if isinstance(override, _Constant):
+        return Field(field.name, None, str, None, override.value, attrs.NOTHING, is_constant=True)
     key = None if override and override.omit else (override and override.rename) or field.name
     fallback = attrs.NOTHING
     if override and override.struct_hook:

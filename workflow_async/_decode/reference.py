@@ -45,7 +45,8 @@ class Reference:
         record = self._structured({**read, EXTRA_KEY: extra})
         fallback_fields = [self.optional[key] for key in unreadable]
         fallbacks = {field.name: field.fallback for field in fallback_fields if field.fallback is not attrs.NOTHING}
-        return attrs.evolve(record, **fallbacks) if fallbacks else record
+        constants = {field.name: field.default for field in self.fields if field.is_constant}
+        return attrs.evolve(record, **constants, **fallbacks) if constants or fallbacks else record
 
     def _structured(self, tree: Mapping[Any, Any]) -> Any:
         """Return the record. Faults name the server's keys instead of the attributes."""

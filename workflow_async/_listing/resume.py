@@ -51,7 +51,9 @@ class ListingIdentity:
 
     def point_text(self, place: "Place[T]", key: Callable[[T], Hashable]) -> str | None:
         """Return the point of a place. None if the listing cannot be resumed."""
-        return place.point(key, with_keys=self.consistency != "fast").to_json(self) if self.resumable else None
+        if not (self.resumable and place.resumable):
+            return None
+        return place.point(key, with_keys=self.consistency != "fast").to_json(self)
 
     def start(self, resume: str | None, offset: int = 0) -> "ResumePoint":
         """Return the place at which a listing begins: that of the text, if there is one, or else the offset.
@@ -136,6 +138,8 @@ class Place(Generic[T]):
 
     resumed_at: ResumePoint = field(factory=ResumePoint)
     """Where the pass began."""
+    resumable: bool = True
+    """False if the pass reads something else than the list."""
     unyielded: Iterator[T] = field(factory=lambda: iter(()))
     """The rows of the latest page that have not been yielded. They are never taken from here."""
     _offset: int = field(init=False)

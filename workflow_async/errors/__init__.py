@@ -31,6 +31,7 @@
     │   │   └── UnexpectedContent an HTML page instead of JSON or XML: a login page, a portal
     │   ├── ResponseMismatch      the response is about another workflow than the requested one
     │   ├── ListingNotSupported   this server has no list of workflows
+    │   │   └── ListingIncomplete     and with these roles some workflows cannot be found
     │   ├── CountNotSupported     this server cannot count workflows by these filters
     │   └── ListingInconsistent   the pages of a listing do not make progress
     ├── StartOutcomeUnknown       a start may or may not have happened
@@ -61,6 +62,7 @@ from workflow_async.errors._base import (
 from workflow_async.errors._content import (
     CountNotSupported,
     DecodeError,
+    ListingIncomplete,
     ListingInconsistent,
     ListingNotSupported,
     ResponseMismatch,
@@ -135,6 +137,7 @@ __all__ = [
     "ForeignResponse",
     "InvalidArgument",
     "JournalError",
+    "ListingIncomplete",
     "ListingInconsistent",
     "ListingNotSupported",
     "MiddlewareFailed",

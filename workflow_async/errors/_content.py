@@ -59,15 +59,50 @@ class ListingNotSupported(CallError):
         self.seen = seen
         self.version = version
         """The server's API version. None if the server did not return its version."""
+        self.argument = ""
+        """The argument of `workflows.list` that only the list supports. "" if there is none."""
 
     @property
     def what(self) -> str:
-        """The version, and what to call instead."""
+        """The version, and what to do instead."""
         version = self.version or "unknown"
+        hint = (
+            f"Without the list {self.argument} is not possible: leave it out"
+            if self.argument
+            else "workflows.list() reads the events instead"
+        )
         return (
-            f"this server (API version {version}) has no list of workflows ({self.seen}): Opencast removed it in 12.0. "
-            "Keep the ids your starts return and use get() or wait(); find busy events with events.list(status=...), "
-            "and one event's workflows with workflows.for_event()"
+            f"this server (API version {version}) has no list of workflows ({self.seen}): "
+            f"Opencast removed it in 12.0. {hint}"
+        )
+
+
+class ListingIncomplete(ListingNotSupported):
+    """This server has no list of workflows, and with the roles of this user some workflows cannot be found.
+
+    A listing raises this after all workflows that it has found.
+    """
+
+    def __init__(
+        self, tried: tuple[str, ...], events: tuple[str, ...], role: str = "", version: str | None = None
+    ) -> None:
+        super().__init__(", ".join(tried), version)
+        self.args = (tried, events, role, version)
+        self.tried = tried
+        """The requests that were tried, each with its status and the role that it needs."""
+        self.events = events
+        """The ids of the events that may have other workflows than those that were found."""
+        self.role = role
+        """The role that would have helped. "" if a role was not the reason."""
+
+    @property
+    def what(self) -> str:
+        """The number of events, what was tried, and what to do."""
+        of = f"the workflows of {len(self.events)} events" if self.events else "workflows"
+        remedy = f"use an account with {self.role}" if self.role else "try again"
+        return (
+            f"this server (API version {self.version or 'unknown'}) has no list of workflows, and {of} are not all "
+            f"known after {', '.join(self.tried)}: {remedy}"
         )
 
 

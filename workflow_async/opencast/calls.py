@@ -22,6 +22,7 @@ from workflow_async._core.call import (
     Replay,
     Reply,
     Signature,
+    UnreadableRow,
     checked_encodable,
     checked_on_unreadable,
     path_segment,
@@ -39,7 +40,7 @@ from workflow_async.errors import (
     ResponseMismatch,
 )
 from workflow_async.opencast.converter import opencast_converter, with_documented_keys
-from workflow_async.opencast.jettison import read_instances
+from workflow_async.opencast.jettison import read_instance_rows, read_instances
 from workflow_async.opencast.records import Definition, Event, Me, Organization, Version, Workflow
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ INSTANCES_OF_EVENT = "/workflow/mediaPackage/{}/instances.json"
 FORM = "application/x-www-form-urlencoded"
 
 CONVERTER = opencast_converter()
+LISTED = opencast_converter("list")
 
 API_MESSAGES = re.compile(
     r"Cannot |Could not |Invalid |Unknown (?:filter|search|sort) criterion |Filter '|Required parameter "
@@ -146,6 +148,12 @@ def workflows_of_event(event_id: str, *, unreadable: OnUnreadable = "raise") -> 
     path = INSTANCES_OF_EVENT.format(path_segment("event_id", event_id, allowed=";"))
     template = INSTANCES_OF_EVENT.format("{event_id}")
     return Call("GET", path, read, signature=API, name="workflows.for_event", template=template)
+
+
+def rows_of_event(event_id: str) -> Call[tuple[Workflow | UnreadableRow, ...]]:
+    """Return the call for all workflows of one event. A row that cannot be read is an `UnreadableRow`."""
+    call = workflows_of_event(event_id)
+    return evolve(call, read=partial(_read_instance_rows, event_id))  # type: ignore[arg-type]
 
 
 def list_events(*, filter: str, sort: str = "", size: int, offset: int = 0) -> Call[Page[Event]]:
@@ -326,7 +334,7 @@ def _read_workflow_page(
     rows = json_rows(reply.body)
     if rows is None:
         raise ListingNotSupported("its response is not a list")
-    items = read_page(CONVERTER, _rows_with_requested(include, rows), Workflow)
+    items = read_page(LISTED, _rows_with_requested(include, rows), Workflow)
     return _page_by_offset(items, size, next_page)
 
 
@@ -364,3 +372,7 @@ def _no_listing(reply: Reply) -> ListingNotSupported:
 
 def _read_instances(event: str, unreadable: OnUnreadable, reply: Reply) -> tuple[Workflow, ...]:
     return read_instances(event, spelled_json_tree(reply.body), unreadable)
+
+
+def _read_instance_rows(event: str, reply: Reply) -> tuple[Workflow | UnreadableRow, ...]:
+    return read_instance_rows(event, spelled_json_tree(reply.body))

@@ -3,6 +3,7 @@
 See tests/contract/opencast.md, sections 4.2, 4.3 and 8.
 """
 
+from functools import partial
 from typing import Any
 
 import cattrs
@@ -25,6 +26,7 @@ from workflow_async.opencast.records import (
     OperationDefinition,
     OperationState,
     Organization,
+    Source,
     State,
     Version,
     Workflow,
@@ -34,9 +36,9 @@ STATE = cached(lambda value: State.read(parse_str(value)), [state.value for stat
 OPERATION_STATE = cached(lambda value: OperationState.read(parse_str(value)), [state.value for state in OperationState])
 
 
-def opencast_converter() -> RecordConverter:
-    """Return the converter for records of the External API."""
-    return RecordConverter(_register_records)
+def opencast_converter(source: Source | None = None) -> RecordConverter:
+    """Return the converter for records of the External API. `source` is that of its workflows."""
+    return RecordConverter(partial(_register_records, source=source))
 
 
 def with_documented_keys(tree: Any) -> Any:
@@ -63,7 +65,7 @@ def _has_documented_key(tree: Any, key: str) -> bool:
     return isinstance(tree, dict) and key not in tree and isinstance(tree.get("id"), str)
 
 
-def _register_records(strict: cattrs.Converter) -> None:
+def _register_records(strict: cattrs.Converter, source: Source | None) -> None:
     _register_operations(strict)
     register(
         strict,
@@ -78,6 +80,8 @@ def _register_records(strict: cattrs.Converter) -> None:
         creator=read_with(or_none(parse_str)),
         created=constant_field(),
         location=constant_field(),
+        source=constant_field(source),
+        superseded_by=constant_field(),
         # Operations are read with their record. Reading them on first access would make a page with 20 operations for
         # each row two to three times faster, but faults would then raise anywhere later, and every record would keep
         # the whole parsed tree alive.

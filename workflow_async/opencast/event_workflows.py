@@ -7,11 +7,11 @@ from workflow_async.batch.start_sender import StartSender
 from workflow_async.errors import Forbidden, ListingNotSupported, NotFound
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.event_query import EventQuery
+from workflow_async.opencast.known_workflows import KnownWorkflows
 from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Event, State, Workflow
 
 PAGE_SIZE = 100
-MAX_REMEMBERED = 1000
 PROCESSING = EventQuery.of(status="processing").on_the_wire()
 ACTIVE_STATES = (State.INSTANTIATED, State.RUNNING, State.FAILING)
 
@@ -28,8 +28,8 @@ class EventWorkflows:
     _knows_release: bool = False
     _may_read_events: bool = True
     """False once this user was denied the workflows of an event."""
-    _started: dict[str, int] = field(factory=dict)
-    """The id of the latest workflow that this client has started, by event. At most `MAX_REMEMBERED` entries."""
+    known: KnownWorkflows = field(factory=KnownWorkflows)
+    """The workflows that this client has started."""
 
     async def learn_release(self) -> None:
         """Find out from the server's version whether it has a list of workflows. Later calls send nothing."""
@@ -65,20 +65,13 @@ class EventWorkflows:
                 self.refusal = error.what
         return None
 
-    def note_started(self, workflow: Workflow) -> None:
-        """Remember a workflow that this client has started."""
-        self._started.pop(workflow.event_id, None)
-        self._started[workflow.event_id] = workflow.id
-        if len(self._started) > MAX_REMEMBERED:
-            del self._started[next(iter(self._started))]
-
     async def started_and_active(self, event_id: str) -> list[Workflow]:
         """Return the latest workflow that this client has started on an event, if it is active and can be read."""
-        id = self._started.get(event_id)
-        if id is None:
+        known = self.known.of(event_id)
+        if not known:
             return []
         try:
-            workflow = await self._sender.read(calls.get_workflow(id))
+            workflow = await self._sender.read(calls.get_workflow(known[-1]))
         except (Forbidden, NotFound):
             return []
         return [workflow] if workflow.event_id == event_id and not workflow.phase.final else []

@@ -15,7 +15,7 @@ import cattrs
 
 from workflow_async._core.call import OnUnreadable, UnreadableRow
 from workflow_async._decode.json import SpelledNumber
-from workflow_async._decode.records import RecordConverter, list_field, read_rows, read_with, register
+from workflow_async._decode.records import RecordConverter, constant_field, list_field, read_rows, read_with, register
 from workflow_async._decode.values import (
     TypeMismatch,
     or_none,
@@ -41,17 +41,22 @@ def read_instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Wor
     Raises:
         DecodeError: rows cannot be read and `unreadable` is "raise".
     """
+    records = read_instance_rows(event, tree)
+    faults = [fault for row in records if isinstance(row, UnreadableRow) for fault in row.faults]
+    if faults and unreadable == "raise":
+        raise DecodeError(*faults)
+    return tuple(row for row in records if isinstance(row, Workflow))
+
+
+def read_instance_rows(event: str, tree: Any) -> tuple[Workflow | UnreadableRow, ...]:
+    """Return the workflows of one event, with an `UnreadableRow` in the place of each that cannot be read."""
     if not isinstance(tree, dict) or "workflows" not in tree:
         raise DecodeError("required field missing @ $.workflows")
     try:
         rows = elements("workflow", tree["workflows"])
     except TypeMismatch as error:
         raise DecodeError(f"{error} @ $.workflows") from None
-    records = read_rows(INTERNAL, [_with_event(event, row) for row in rows], Workflow, ROWS_PATH)
-    faults = [fault for row in records if isinstance(row, UnreadableRow) for fault in row.faults]
-    if faults and unreadable == "raise":
-        raise DecodeError(*faults)
-    return tuple(row for row in records if isinstance(row, Workflow))
+    return read_rows(INTERNAL, [_with_event(event, row) for row in rows], Workflow, ROWS_PATH)
 
 
 def _with_event(expected: str, row: Any) -> Any:
@@ -152,6 +157,9 @@ def _register_records(strict: cattrs.Converter) -> None:
         created=read_with(or_none(parse_instant), "dateCreated"),
         operations=list_field(strict, Operation, unwrap=partial(elements, "operation")),
         configuration=read_with(parse_configuration, "configurations"),
+        location=constant_field(),
+        source=constant_field(),
+        superseded_by=constant_field(),
     )
 
 

@@ -14,7 +14,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from attrs import field, frozen
 
@@ -26,6 +26,10 @@ from workflow_async.phase import Phase
 if TYPE_CHECKING:
     from workflow_async._core.call import ParameterValue
     from workflow_async.opencast.panel import Option
+
+
+Source = Literal["list", "event", "known"]
+"""Where a listing has found a workflow: the list of workflows, its event, or the ids that this client has started."""
 
 
 class State(enum.Enum):
@@ -169,11 +173,28 @@ class Workflow(Record, phase.Workflow):
     creator: str | None = None
     """A user name. On Opencast 6 and 7 a display name."""
     created: datetime | None = None
-    """When the workflow was created. None except from `for_event` and `reconcile` on Opencast 12 and later."""
+    """When the workflow was created. None except from `for_event`, `reconcile` and listings by events.
+
+    These are on Opencast 12 and later.
+    """
     location: str | None = field(default=None, eq=False)
     """The URL of the new workflow, as the server wrote it in its response to `start`. None in all other records.
 
     It may name a host that only the server knows. It does not count when records are compared.
+    """
+    source: Source | None = field(default=None, eq=False)
+    """From where a listing or `for_event` has the record: "list", "event" or "known". See `workflows.list`.
+
+    None in other records.
+
+    It does not count when records are compared.
+    """
+    superseded_by: int | None = field(default=None, eq=False)
+    """The id of the workflow that was created next on the same event. None if there is none or it is not known.
+
+    It is known where the workflows of an event are read together: in `for_event`, and in listings of Opencast 12 and
+    later. With `source="known"` only the workflows that this client has started count. It does not count when records
+    are compared.
     """
     operations: tuple[Operation, ...] | None = None
     """None unless requested."""

@@ -1,4 +1,7 @@
-"""Reads Opencast's list of workflows: page by page, with overlapping pages, or by windows of event dates."""
+"""Reads Opencast's list of workflows: page by page, with overlapping pages, or by windows of event dates.
+
+Where the server has no such list, the list of events is read instead.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,6 +23,8 @@ from workflow_async._listing.scan import Consistency
 from workflow_async._listing.unreadable import read_around
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls, filters
+from workflow_async.opencast.by_events import ByEvents
+from workflow_async.opencast.event_search import EventSearch
 from workflow_async.opencast.literal_filter import LiteralFilter, combined, wildcard_filters
 from workflow_async.opencast.monitor_source import INDEX_LAG
 from workflow_async.opencast.query import WorkflowQuery
@@ -48,16 +53,17 @@ def workflow_listing(
     options: ListOptions,
     query: WorkflowQuery,
     *,
-    sort: filters.EventSort | None,
-    include: Params,
-    limit: int | None,
-    offset: int,
+    sort: filters.EventSort | None = None,
+    include: Params = (),
+    limit: int | None = None,
+    offset: int = 0,
     unreadable: OnUnreadable = "raise",
     literal: bool = False,
+    by_events: ByEvents,
     resume: str | None = None,
     keep_raw: bool = False,
 ) -> Listing[Workflow]:
-    """Return the listing.
+    """Return the listing, which falls back on the events.
 
     Raises:
         InvalidArgument: an argument cannot be sent, or does not go together with the consistency.
@@ -83,15 +89,27 @@ def workflow_listing(
     send_page = read_around(send, partial(scans.window_call, None), _row_range, EMPTY_LIST) if reads_around else send
     wildcards = wildcard_filters(query.texts) if literal else {}
     literal_filter = LiteralFilter(send_page, send, wildcards) if wildcards else None
-    return Listing(
+    passes = combined(
+        query.matches if options.exact and query.filters_states else None,
+        None if literal_filter is None else literal_filter.passes,
+    )
+    only_list = {"offset": offset, "resume": resume is not None, "keep_raw": keep_raw}
+    send_any, start = by_events.bind(
         literal_filter or send_page,
         scans.bind(options),
+        EventSearch(query, literal=literal),
+        options,
+        sort=sort,
+        only_list=next((name for name, given in only_list.items() if given), ""),
+        include=include,
+        unreadable=unreadable,
+    )
+    return Listing(
+        send_any,
+        start,
         attrgetter("id"),
         limit=limit,
-        predicate=combined(
-            query.matches if options.exact and query.filters_states else None,
-            None if literal_filter is None else literal_filter.passes,
-        ),
+        predicate=passes and (lambda workflow: workflow.source != "list" or passes(workflow)),
         consistency=options.consistency,
         lag=INDEX_LAG,
         unreadable=unreadable,

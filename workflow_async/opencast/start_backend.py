@@ -25,6 +25,7 @@ from workflow_async.opencast import calls
 from workflow_async.opencast.count_calls import count_calls
 from workflow_async.opencast.event_workflows import ACTIVE_STATES, EventWorkflows
 from workflow_async.opencast.evidence import find_start
+from workflow_async.opencast.known_workflows import KnownWorkflows
 from workflow_async.opencast.records import Workflow
 from workflow_async.settings import check_optional_int
 
@@ -50,8 +51,10 @@ class OpencastStarts:
 
     _sender: StartSender
     system: str = "opencast"
+    known: KnownWorkflows = field(factory=KnownWorkflows, init=False)
+    """The workflows of the starts that were sent or found."""
     _workflows: EventWorkflows = field(
-        init=False, default=Factory(lambda self: EventWorkflows(self._sender), takes_self=True)
+        init=False, default=Factory(lambda self: EventWorkflows(self._sender, known=self.known), takes_self=True)
     )
 
     @property
@@ -118,7 +121,7 @@ class OpencastStarts:
         start = self.check(ticket)
         call = calls.start_workflow(start.event_id, start.definition_id, start.configuration, include)
         workflow = await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
-        self._workflows.note_started(workflow)
+        self.known.note(workflow.event_id, workflow.id)
         return workflow
 
     async def send_for_id(self, ticket: Ticket) -> int:
@@ -171,12 +174,15 @@ class OpencastStarts:
         async def check() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
             return await self._check(ticket, start, other_starts)
 
-        return await search(
+        found = await search(
             check,
             self._sender.transport.clock,
             lambda: max(wait, INDEX_LAG) if self._workflows.can_list else wait,
             outage,
         )
+        if isinstance(found, StartFound):
+            self.known.note(found.workflow.event_id, found.workflow.id)
+        return found
 
     async def active(self, ticket: Ticket, *, same_definition: bool) -> ActiveSearch[Workflow]:
         """Search for the event's active workflow, among those that this user may read and the latest of this client.

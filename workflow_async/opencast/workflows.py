@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
+from operator import attrgetter
 from typing import TypeVar, Unpack
 
 from attrs import define
@@ -12,12 +14,14 @@ from workflow_async._decode.json import json_tree
 from workflow_async._decode.raw import with_raw
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions
-from workflow_async._listing.scan import MAX_AHEAD, Consistency
+from workflow_async._listing.scan import MAX_AHEAD, Consistency, LinkScan
 from workflow_async._listing.unreadable import may_be_caused_by_row
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
 from workflow_async.monitor.watch import watching
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import including
+from workflow_async.opencast.event_search import EventSearch
+from workflow_async.opencast.of_event import get_workflows_of_event
 from workflow_async.opencast.query import ENDED, WorkflowQuery
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.scans import describe_rows, workflow_listing
@@ -51,10 +55,29 @@ class Workflows(SingleStarts):
         keep_raw: bool = False,
         **filter: Unpack[filters.WorkflowFilters],
     ) -> Listing[Workflow]:
-        """List workflows, page by page. Opencast 6 to 11 only.
+        """List workflows, page by page.
+
+        Opencast 12 and later have no list of workflows. There the events are listed, and then the workflows of each
+        event. `source` of each record says where it was found:
+
+        - `list`: the list of workflows, on Opencast 6 to 11. Needs ROLE_API_WORKFLOW_INSTANCE_VIEW.
+        - `event`: the workflows of an event. Needs ROLE_ADMIN and ROLE_API_EVENTS_VIEW. Costs one request for each 20
+          events, and one for each event.
+        - `known`: an id that this client has started, of the last 10,000 events. Used where ROLE_ADMIN is missing.
+          Needs ROLE_API_EVENTS_VIEW. Costs one request for each 100 events, and one for each id.
+
+        Without ROLE_ADMIN `ListingIncomplete` is raised after all rows if an event may have other workflows. An active
+        workflow is the only one of its event. Any event with a state may have earlier workflows that have ended.
+
+        By events, filters of ids, of the event's date and of active states select the events on the server. All other
+        filters are compared here, so that all events are read. The order is that of the events: by their date, or by
+        `sort`. With several active states, it is the order within pending, processing and paused events. A workflow
+        whose event was deleted is missing. So is an active workflow whose event's status is not yet in the server's
+        index. Sorts other than by title, creator, date and series title, `offset`, `resume`, `keep_raw` and
+        `partitioned` are not possible, and `resume_point` of the listing is None.
 
         The server returns no total. The first page is requested alone, then 1, 2, 4 and more pages concurrently. Some
-        of them may lie beyond the end. The list may lag up to 10 s behind `get`. Needs ROLE_API_WORKFLOW_INSTANCE_VIEW.
+        of them may lie beyond the end. The list of Opencast 6 to 11 may lag up to 10 s behind `get`.
 
         `consistency` decides what is returned while the list changes. A row on two pages is always returned once.
 
@@ -83,7 +106,8 @@ class Workflows(SingleStarts):
             offset: the number of rows to skip at the beginning.
             page_size: the number of rows that a request asks for.
             consistency: see above.
-            ahead: the maximum number of pages that are requested concurrently and held.
+            ahead: the maximum number of pages that are requested concurrently and held. By events also the maximum
+                number of concurrent requests for workflows.
             literal: match `*` and `?` in text filters literally instead of as wildcards. Rows are compared here with
                 their events. That costs one request for each page and needs ROLE_API_EVENTS_VIEW. A workflow whose
                 event is deleted or may not be read is left out. Without such a character it has no effect.
@@ -103,10 +127,13 @@ class Workflows(SingleStarts):
             InvalidArgument: immediately, if a filter does not fit into the server's grammar, for `offset` with
                 `anchored`, for `offset` or `sort` with `partitioned`, and if `resume` is a point of another listing.
             ServerError: while iterating, if the server cannot return a row. `part` names the rows.
-            ListingNotSupported: while iterating, on Opencast 12 and later, with the server's version.
+            ListingIncomplete: after all rows, on Opencast 12 and later, if workflows may be missing. It says what was
+                tried, the role that is missing, and the ids of the events.
+            ListingNotSupported: while iterating, on Opencast 12 and later, for arguments that need the list.
             ListingInconsistent: while iterating, if continuing would not end or would lose rows.
 
-        Source: GET /api/workflows. See tests/contract/opencast.md, section 1.
+        Source: GET /api/workflows, GET /api/events, GET /workflow/mediaPackage/{id}/instances.json. See
+        tests/contract/opencast.md, section 1.
         """
         return workflow_listing(
             self._list,
@@ -121,6 +148,7 @@ class Workflows(SingleStarts):
             literal=literal,
             resume=resume,
             keep_raw=keep_raw,
+            by_events=self._by_events,
         )
 
     async def get(
@@ -151,10 +179,13 @@ class Workflows(SingleStarts):
         return await self._transport.send(with_raw(call, json_tree) if keep_raw else call)
 
     async def for_event(self, event_id: str, *, unreadable: OnUnreadable = "raise") -> tuple[Workflow, ...]:
-        """Get all workflows of one event, oldest first. This replaces the list on Opencast 12 and later.
+        """Get all workflows of one event, oldest first.
 
-        It uses an internal endpoint of Opencast 12 and later, which needs **ROLE_ADMIN**. The records are complete:
-        they hold `operations`, `configuration` and `created`.
+        From Opencast 12 on it uses an internal endpoint, which needs **ROLE_ADMIN**. Up to Opencast 11 it uses the list
+        of workflows, which needs ROLE_API_WORKFLOW_INSTANCE_VIEW and may lag up to 10 s.
+
+        The records hold `operations`, `configuration` and, from Opencast 12 on, `created`. `superseded_by` of each but
+        the last is the id of the workflow that was created next.
 
         Args:
             event_id: the event.
@@ -162,13 +193,14 @@ class Workflows(SingleStarts):
                 names them. "skip" leaves them out.
 
         Raises:
-            Forbidden: this user is not an admin, or may not read the event.
+            Forbidden: this user is not an admin, or may not read the event. `role` names the role.
             DecodeError: the response, or a workflow in it, cannot be read.
             InvalidArgument: immediately, if the id does not fit into a path.
 
-        Source: GET /workflow/mediaPackage/{id}/instances.json. See tests/contract/opencast.md, section 1.7.
+        Source: GET /workflow/mediaPackage/{id}/instances.json, GET /api/workflows. See tests/contract/opencast.md,
+        sections 1 and 1.7.
         """
-        return await self._transport.send(calls.workflows_of_event(event_id, unreadable=unreadable))
+        return await get_workflows_of_event(self._transport.send, self._by_events.routes, event_id, unreadable)
 
     def watch(
         self,
@@ -188,12 +220,15 @@ class Workflows(SingleStarts):
                 Preservica's records have no operations. It has `retry_stalled` instead, which Opencast cannot do.
             stalled_after: report a step in which nothing changes (`Stalled`). A timedelta is the time until then. A
                 number is a factor of the step's usual duration, which is known once three steps of its kind have ended.
-            **filter: in place of ids, all active workflows that match, including workflows that appear later. Opencast
-                6 to 11 only. See `WorkflowFilters`.
+            **filter: in place of ids, all active workflows that match, including workflows that appear later. See
+                `WorkflowFilters`. On Opencast 12 and later they are found as by `list`: each check costs one request
+                for each status of events, and one for each event that is listed. An end is only reported after a `get`
+                has confirmed it.
 
         Raises:
             InvalidArgument: immediately, for neither or both of ids and filters, or if an argument cannot be sent.
-            ListingNotSupported: while iterating, for filters on Opencast 12 and later.
+            ListingIncomplete: while iterating, for filters on Opencast 12 and later, if workflows cannot be found with
+                the roles of this user. Immediately at first, later after `poll.outage` seconds.
         """
         if (workflow_ids is None) == (not filter):
             raise InvalidArgument("workflow_ids", "must be given, or filters in their place, but not both")
@@ -210,23 +245,23 @@ class Workflows(SingleStarts):
         """Return a function that lists the matching workflows that are active. The monitor calls it repeatedly."""
         unless_ended: filters.WorkflowFilters = {"state_not": ENDED}
         shown = filter if "state" in filter or "state_not" in filter else {**unless_ended, **filter}
-        call = calls.list_workflows(
-            filter=WorkflowQuery.of(**shown).on_the_wire(),
-            sort="",
-            include=including(operations=operations, configuration=False),
-            size=PAGE_SIZE,
-        )
-        return lambda: Listing(self._list, call, lambda workflow: workflow.id, unreadable="skip")
+        query, include = WorkflowQuery.of(**shown), including(operations=operations, configuration=False)
+        call = calls.list_workflows(filter=query.on_the_wire(), sort="", include=include, size=PAGE_SIZE)
+        options = ListOptions(consistency="fast", page_size=PAGE_SIZE, ahead=MAX_AHEAD)
+
+        def listing() -> Listing[Workflow]:
+            send, start = self._by_events.bind(
+                self._list, partial(LinkScan, call), EventSearch(query), options, include=include, unreadable="skip"
+            )
+            return Listing(send, start, attrgetter("id"), unreadable="skip")
+
+        return listing
 
     async def _list(self, call: Call[T], /) -> T:
-        """Send the call for a page. Add to an error the rows of the page, or the server's version if it has no list."""
+        """Send the call for a page. Add to an error the rows of the page."""
         try:
             return await self._transport.send(call)
         except CallError as error:
-            caught = error
-        if isinstance(caught, ListingNotSupported):
-            caught.version = await self._version()
-        else:
-            rows = describe_rows(call)
-            caught.part = f"{rows}{SKIP_HINT}" if rows and may_be_caused_by_row(caught) else rows
-        raise caught
+            rows = "" if isinstance(error, ListingNotSupported) else describe_rows(call)
+            error.part = f"{rows}{SKIP_HINT}" if rows and may_be_caused_by_row(error) else rows
+            raise

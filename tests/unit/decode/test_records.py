@@ -35,7 +35,7 @@ from workflow_async._decode.values import (
 from workflow_async._decode.xml_rows import ColumnBlock, RowBlock
 from workflow_async.errors import DecodeError
 from workflow_async.opencast.converter import opencast_converter
-from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
+from workflow_async.opencast.records import Definition, Event, Me, Source, Version, Workflow
 
 
 @frozen(kw_only=True)
@@ -254,6 +254,16 @@ def test_a_constant_field_holds_its_default_whatever_is_received() -> None:
         make_converter(), RowBlock([1], ColumnBlock({"identifier": ["7"], "since": ["x"]}, 1)), list[Record]
     )
     assert row == Record(id=7, extra={"since": "x"})
+
+
+@pytest.mark.parametrize("source", ["list", None])
+def test_a_constant_field_holds_the_declared_value(source: Source | None) -> None:
+    converter = opencast_converter(source)
+    tree = {"identifier": 7, "state": "running", "event_identifier": "e", "source": "forged"}
+    compiled = converter.structure(tree, Workflow)
+    by_reference = converter.structure({**tree, "title": 7}, Workflow)
+    assert (compiled.source, by_reference.source) == (source, source)
+    assert (compiled.extra, by_reference.extra) == ({"source": "forged"}, {"source": "forged", "title": 7})
 
 
 # Rows

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from workflow_async.errors import CallError, Forbidden, ListingNotSupported, NotFound
-from workflow_async.opencast.event_workflows import MAX_REMEMBERED, EventWorkflows
+from workflow_async.opencast.event_workflows import EventWorkflows
 from workflow_async.opencast.records import State, Workflow
 
 WORKFLOW = Workflow(id=7, state=State.RUNNING, state_text="running", event_id="e")
@@ -59,12 +59,10 @@ async def test_after_a_404_the_workflows_of_the_next_event_are_requested() -> No
     assert len(sender.paths) == requests + 1
 
 
-async def test_the_latest_start_on_each_of_1000_events_is_remembered() -> None:
+async def test_the_latest_start_on_an_event_is_remembered() -> None:
     workflows, sender = event_workflows(WORKFLOW)
-    for number in range(MAX_REMEMBERED):
-        workflows.note_started(evolve(WORKFLOW, id=number, event_id=str(number)))
-    workflows.note_started(evolve(WORKFLOW, event_id="0"))
-    workflows.note_started(WORKFLOW)
+    for id, event in ((6, "e"), (7, "e"), (7, "0")):
+        workflows.known.note(event, id)
     assert await workflows.started_and_active("1") == []
     assert sender.paths == []
     assert await workflows.started_and_active("e") == [WORKFLOW]
@@ -75,7 +73,7 @@ async def test_the_latest_start_on_each_of_1000_events_is_remembered() -> None:
 @pytest.mark.parametrize("response", [Forbidden(403), NotFound(404), evolve(WORKFLOW, state=State.SUCCEEDED)])
 async def test_a_start_that_cannot_be_read_or_has_ended_is_not_active(response: Any) -> None:
     workflows, _ = event_workflows(response)
-    workflows.note_started(WORKFLOW)
+    workflows.known.note("e", 7)
     assert await workflows.started_and_active("e") == []
 
 

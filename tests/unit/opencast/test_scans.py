@@ -129,12 +129,32 @@ async def test_pages_can_be_requested_one_by_one(sandbox: Sandbox, oc: OpencastC
     assert [int(offset) for offset in sent(sandbox, "offset")] == [*range(0, 320, 20)]
 
 
-@each_way
-async def test_a_server_without_a_list_raises_for_every_consistency(
-    consistency: Consistency, oc: OpencastClient
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"consistency": "partitioned"}, "consistency='partitioned'"),
+        ({"offset": 1}, "offset"),
+        ({"keep_raw": True}, "keep_raw"),
+        ({"sort": "definition_id:asc"}, "sort"),
+    ],
+)
+async def test_what_events_cannot_do_raises_without_a_list(
+    arguments: dict[str, Any], argument: str, oc: OpencastClient
 ) -> None:
-    with pytest.raises(ListingNotSupported):
-        await oc.workflows.list(consistency=consistency).first()
+    with pytest.raises(ListingNotSupported) as caught:
+        await oc.workflows.list(**arguments).first()
+    assert caught.value.argument == argument
+
+
+async def test_a_listing_by_events_has_no_resume_point(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(3)
+    listing = oc.workflows.list()
+    beginning = listing.resume_point
+    await listing.first()
+    assert listing.resume_point is None
+    with pytest.raises(ListingNotSupported) as caught:
+        await oc.workflows.list(resume=beginning).first()
+    assert caught.value.argument == "resume"
 
 
 @pytest.mark.parametrize(

@@ -92,15 +92,16 @@ async def test_operations_and_configuration_are_returned_on_request(sandbox: San
 
 
 @on_12_and_later
-async def test_a_server_without_a_list_is_an_error_with_its_version_and_what_to_do(
+async def test_what_only_a_list_supports_is_an_error_with_the_version_and_what_to_do(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
+    await oc.workflows.list().first()
     with pytest.raises(ListingNotSupported) as caught:
-        await oc.workflows.list().first()
+        await oc.workflows.list(offset=1).first()
     assert caught.value.version == (await oc.version()).default
     assert caught.value.version in str(caught.value)
-    assert "events.list(" in str(caught.value)
-    assert len([path for path in paths(sandbox) if path == "/api/workflows"]) == 1
+    assert "Without the list offset is not possible: leave it out" in str(caught.value)
+    assert paths(sandbox).count("/api/workflows") == 2
 
 
 async def test_a_missing_list_is_reported_even_if_the_version_is_unknown(connect: Connect) -> None:
@@ -141,8 +142,54 @@ async def test_an_events_id_can_contain_a_semicolon(sandbox: Sandbox, oc: Openca
 
 async def test_the_workflows_of_an_event_are_for_admins_only(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(auth=("integration", "integration")) as oc:
+        for _ in range(2):
+            with pytest.raises(Forbidden, match="needs ROLE_ADMIN"):
+                await oc.workflows.for_event(sandbox.opencast.event())
+    assert paths(sandbox).count("/api/workflows") == 1
+
+
+@pytest.mark.parametrize("auth", [("admin", "opencast"), ("integration", "integration")])
+@on_11
+async def test_the_workflows_of_an_event_come_from_the_list_where_there_is_one(
+    sandbox: Sandbox, connect: Connect, time: ManualClock, auth: tuple[str, str]
+) -> None:
+    event = sandbox.opencast.event()
+    async with connect(auth=auth) as oc:
+        assert await oc.workflows.for_event(event) == ()
+        ids = [sandbox.opencast.start(event, "noop")]
+        for _ in range(2):
+            time.advance(60)
+            ids.append(sandbox.opencast.start(event, "noop"))
+        time.advance(60)
+        found = await oc.workflows.for_event(event)
+        assert [(w.id, w.superseded_by, w.source) for w in found] == [
+            (ids[0], ids[1], "list"),
+            (ids[1], ids[2], "list"),
+            (ids[2], None, "list"),
+        ]
+        assert all(w.operations and w.configuration is not None for w in found)
+    assert sum(path.startswith("/workflow/") for path in paths(sandbox)) == 1
+
+
+async def test_each_workflow_of_an_event_says_which_one_came_next(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock
+) -> None:
+    event = sandbox.opencast.event()
+    ids = []
+    for _ in range(3):
+        ids.append(sandbox.opencast.start(event, "noop"))
+        time.advance(60)
+    found = await oc.workflows.for_event(event)
+    assert [w.id for w in found] == ids
+    assert [(w.superseded_by, w.source) for w in found] == [*((id, "event") for id in ids[1:]), (None, "event")]
+    assert found[0] == (await oc.workflows.for_event(event))[0]
+
+
+async def test_an_id_that_no_filter_can_hold_is_not_searched_in_a_list(sandbox: Sandbox, connect: Connect) -> None:
+    async with connect(auth=("integration", "integration")) as oc:
         with pytest.raises(Forbidden):
-            await oc.workflows.for_event(sandbox.opencast.event())
+            await oc.workflows.for_event("a,b")
+    assert "/api/workflows" not in paths(sandbox)
 
 
 @pytest.mark.parametrize(
