@@ -140,7 +140,7 @@ def test_json_of_the_command_line_keeps_the_keys_of_a_record(kind: type, expecte
         ),
         (opencast.Version, "default versions extra"),
         (opencast.Option, "name type default choices label required minimum maximum"),
-        (opencast.Me, "username name email provider userrole extra"),
+        (opencast.Me, "username name email provider userrole roles extra"),
         (preservica.Context, "id name extra"),
         (preservica.Started, "id correlation_id workflow"),
         (preservica.Process, "id name description type active trigger extra"),
@@ -148,7 +148,7 @@ def test_json_of_the_command_line_keeps_the_keys_of_a_record(kind: type, expecte
             preservica.Monitor,
             (
                 "id name status category subcategory started completed progress_text percent_complete files_pending"
-                " files_processed size warnings errors can_retry extra"
+                " files_processed size warnings errors can_retry extra phase"
             ),
         ),
         (

@@ -243,8 +243,9 @@ class Workflows(SingleStarts):
 
     def _active_listing(self, filter: filters.WorkflowFilters, *, operations: bool) -> Callable[[], Listing[Workflow]]:
         """Return a function that lists the matching workflows that are active. The monitor calls it repeatedly."""
-        unless_ended: filters.WorkflowFilters = {"state_not": ENDED}
-        shown = filter if "state" in filter or "state_not" in filter else {**unless_ended, **filter}
+        shown = filter.copy()
+        if "state" not in filter and "state_not" not in filter:
+            shown["state_not"] = ENDED
         query, include = WorkflowQuery.of(**shown), including(operations=operations, configuration=False)
         call = calls.list_workflows(filter=query.on_the_wire(), sort="", include=include, size=PAGE_SIZE)
         options = ListOptions(consistency="fast", page_size=PAGE_SIZE, ahead=MAX_AHEAD)

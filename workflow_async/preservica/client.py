@@ -205,7 +205,7 @@ class PreservicaClient(Client):
         two_factor = optional_secret(two_factor)
         if "proxy" in options:
             options["proxy"] = optional_secret(options["proxy"])
-        make = partial(
+        make: partial[PreservicaClient] = partial(
             cls, server, username=username, password=password, tenant=tenant, two_factor=two_factor, **options
         )
         return SyncPreservicaClient(make)

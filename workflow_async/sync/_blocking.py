@@ -117,7 +117,7 @@ def blocking(kind: type[Any], base: type[Blocking], module: str) -> type[Any]:
     described = {"__module__": module, "__doc__": kind.__doc__, "__slots__": ()}
     made = type(f"Sync{kind.__name__}", (base,), {**described, **members})
     if issubclass(base, Returned):
-        RETURNED[kind] = made
+        RETURNED[kind] = cast("type[Returned]", made)
     return made
 
 

@@ -32,7 +32,7 @@ class SyncItems:
     __slots__ = ("_items", "_lock", "_pages")
     __class_getitem__ = classmethod(GenericAlias)
 
-    def __init__(self, pages: SyncPages) -> None:
+    def __init__(self, pages: "SyncPages") -> None:  # pyright: ignore[reportInvalidTypeForm]
         self._pages = pages
         self._items: Iterator[object] = iter(())
         self._lock = threading.Lock()
