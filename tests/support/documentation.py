@@ -18,7 +18,7 @@ PAGES = ROOT / "workflow_async" / "docs"
 README = ROOT / "README.md"
 OPENCAST, PRESERVICA = "127.0.0.1:8080", "127.0.0.1:8081"
 """The addresses in the pages. Free ports take their place, so that pages can run side by side."""
-SECONDS = 100
+SECONDS = 200
 PLUGIN = "workflow_async.pytest_plugin"
 
 
