@@ -10,8 +10,9 @@ from xml.etree import ElementTree as ET
 
 from benchmarks import wire
 from benchmarks.meter import Meter
+from workflow_async import opencast as oc
 from workflow_async._core.call import Call, Reply
-from workflow_async.opencast import calls as opencast, records as oc
+from workflow_async.opencast import calls as opencast
 from workflow_async.preservica import calls as preservica, records as pv
 
 STATES = {state.value: state for state in oc.State}

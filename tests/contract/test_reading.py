@@ -344,7 +344,7 @@ def event(record: Event) -> dict[str, Any]:
         "is_part_of": record.series,
         "series": record.series_title,
         "start": moment(record.start),
-        "duration": record.duration,
+        "duration": None if record.duration is None else round(record.duration * 1000),
         "location": record.location,
         "presenter": list(record.presenters),
     }

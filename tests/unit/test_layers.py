@@ -40,6 +40,7 @@ PURE = {
     *(f"_decode/{name}" for name in ("xml", "xml_rows")),
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "resume", "scan", "sequence")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
+    *(f"opencast/{name}_records" for name in ("definition", "event", "operation", "server")),
     *(f"_records/{name}" for name in ("record", "schema", "spans", "tree")),
     *(
         f"opencast/{name}"

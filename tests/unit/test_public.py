@@ -128,7 +128,7 @@ RECORDS = {
     name: kind
     for name, kind in CLASSES.items()
     if attrs.has(kind)
-    and kind.__module__.endswith((".records", ".panel", ".incidents", "monitor.events", "observe.events", ".settings"))
+    and kind.__module__.endswith(("records", ".panel", ".incidents", "monitor.events", "observe.events", ".settings"))
     and kind is not Clock
 }
 
@@ -289,7 +289,7 @@ def specimen(kind: type[Any], *, complete: bool) -> Any:
             if field.init
             and (
                 field.default is attrs.NOTHING
-                or (complete and kind.__module__.endswith((".records", ".panel", ".incidents")))
+                or (complete and kind.__module__.endswith(("records", ".panel", ".incidents")))
             )
         }
     )

@@ -14,12 +14,13 @@ from workflow_async._listing.prefetch import Send
 from workflow_async._listing.scan import Scan, ScanState
 from workflow_async.opencast import calls
 from workflow_async.opencast.event_query import EventListSort, event_sort
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_scan import EventScan, FallbackScan
 from workflow_async.opencast.event_search import SORTS, EventSearch
 from workflow_async.opencast.event_sender import EventSender
 from workflow_async.opencast.filters import EventSort
 from workflow_async.opencast.list_routes import ListRoutes
-from workflow_async.opencast.records import Event, Workflow
+from workflow_async.opencast.records import Workflow
 
 EVENTS_PER_PAGE = 20
 """Events of a page if each of them takes a request. `first()` then costs 22 requests at most."""

@@ -40,8 +40,11 @@ from workflow_async.errors import (
     ResponseMismatch,
 )
 from workflow_async.opencast.converter import opencast_converter, with_documented_keys
+from workflow_async.opencast.definition_records import Definition
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.jettison import read_instance_rows, read_instances
-from workflow_async.opencast.records import Definition, Event, Me, Organization, Version, Workflow
+from workflow_async.opencast.records import Workflow
+from workflow_async.opencast.server_records import Me, Organization, Version
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workflow_async._core.origin import Origin
     from workflow_async._http.tls import TLS
     from workflow_async.observe import Middleware, OnEvent
-    from workflow_async.opencast.records import Me, Organization, Version
+    from workflow_async.opencast.server_records import Me, Organization, Version
     from workflow_async.sync.opencast import SyncOpencastClient
 
 

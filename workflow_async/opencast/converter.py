@@ -18,19 +18,11 @@ from workflow_async._decode.values import (
     parse_str,
     parse_str_map,
 )
-from workflow_async.opencast.records import (
-    Definition,
-    Event,
-    Me,
-    Operation,
-    OperationDefinition,
-    OperationState,
-    Organization,
-    Source,
-    State,
-    Version,
-    Workflow,
-)
+from workflow_async.opencast.definition_records import Definition, OperationDefinition
+from workflow_async.opencast.event_records import Event
+from workflow_async.opencast.operation_records import Operation, OperationState
+from workflow_async.opencast.records import Source, State, Workflow
+from workflow_async.opencast.server_records import Me, Organization, Version
 
 STATE = cached(lambda value: State.read(parse_str(value)), [state.value for state in State])
 OPERATION_STATE = cached(lambda value: OperationState.read(parse_str(value)), [state.value for state in OperationState])
@@ -131,6 +123,11 @@ def _register_operations(strict: cattrs.Converter) -> None:
     )
 
 
+def _seconds(value: Any) -> float:
+    """Return milliseconds as seconds."""
+    return parse_int(value) / 1000
+
+
 def _register_others(strict: cattrs.Converter) -> None:
     register(
         strict,
@@ -144,7 +141,7 @@ def _register_others(strict: cattrs.Converter) -> None:
         series=read_with(parse_str, "is_part_of"),
         series_title=read_with(parse_str, "series"),
         start=read_with(or_none(parse_datetime)),
-        duration=read_with(or_none(parse_int)),
+        duration=read_with(or_none(_seconds)),
         location=read_with(parse_str),
         presenters=list_field(strict, str, "presenter"),
     )

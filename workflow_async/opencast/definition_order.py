@@ -10,8 +10,8 @@ from attrs import frozen
 
 from workflow_async._core.call import Page, Reply, checked_values
 from workflow_async.errors import InvalidArgument
+from workflow_async.opencast.definition_records import Definition
 from workflow_async.opencast.filters import DefinitionSort, definition_sort
-from workflow_async.opencast.records import Definition
 
 VALUES: Mapping[str, Callable[[Definition], bytes]] = {
     "identifier": lambda definition: _java_order(definition.id),

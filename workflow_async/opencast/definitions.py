@@ -12,7 +12,7 @@ from workflow_async._decode.raw import with_raw, with_raw_rows
 from workflow_async._listing.listing import Listing
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.definition_order import DefinitionOrder
-from workflow_async.opencast.records import Definition
+from workflow_async.opencast.definition_records import Definition
 from workflow_async.settings import check_int, check_optional_int
 
 

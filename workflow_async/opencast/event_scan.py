@@ -10,8 +10,9 @@ from workflow_async._core.call import Call, Page, UnreadableRow
 from workflow_async._listing.scan import Scan, ScanState
 from workflow_async.errors import ListingIncomplete
 from workflow_async.opencast import calls
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.filters import split_by_size
-from workflow_async.opencast.records import Event, Workflow
+from workflow_async.opencast.records import Workflow
 
 Row = Workflow | UnreadableRow
 

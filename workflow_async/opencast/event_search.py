@@ -11,10 +11,11 @@ from functools import cached_property
 from attrs import define, field
 
 from workflow_async.opencast.event_query import EventFilters, EventListSort, EventQuery, EventStatus
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_texts import searched_texts
 from workflow_async.opencast.filters import EventSort
 from workflow_async.opencast.query import WorkflowQuery
-from workflow_async.opencast.records import Event, State, Workflow
+from workflow_async.opencast.records import State, Workflow
 
 STATUSES: Mapping[State, EventStatus] = {
     State.INSTANTIATED: "pending",

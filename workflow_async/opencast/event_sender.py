@@ -14,10 +14,11 @@ from workflow_async._listing.prefetch import Send
 from workflow_async._listing.unreadable import may_be_caused_by_row
 from workflow_async.errors import CallError, Forbidden, InvalidArgument, ListingNotSupported, NotFound, StatusError
 from workflow_async.opencast import calls
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_scan import EventPage, NoList, Row
 from workflow_async.opencast.event_search import EventSearch
 from workflow_async.opencast.list_routes import ListRoutes
-from workflow_async.opencast.records import Event, Source, Workflow
+from workflow_async.opencast.records import Source, Workflow
 
 REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 """Statuses of a server, or of a proxy in front of it, that does not show the workflows of an event."""

@@ -6,7 +6,8 @@ The index of workflows up to Opencast 11 holds these texts with each workflow. S
 
 from collections.abc import Iterator, Mapping
 
-from workflow_async.opencast.records import Event, Workflow
+from workflow_async.opencast.event_records import Event
+from workflow_async.opencast.records import Workflow
 
 EXTRA_KEYS: Mapping[str, str] = {
     "event_contributor": "contributor",

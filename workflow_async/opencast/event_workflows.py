@@ -7,9 +7,10 @@ from workflow_async.batch.start_sender import StartSender
 from workflow_async.errors import Forbidden, ListingNotSupported, NotFound
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.event_query import EventQuery
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.known_workflows import KnownWorkflows
 from workflow_async.opencast.query import WorkflowQuery
-from workflow_async.opencast.records import Event, State, Workflow
+from workflow_async.opencast.records import State, Workflow
 
 PAGE_SIZE = 100
 PROCESSING = EventQuery.of(status="processing").on_the_wire()

@@ -17,7 +17,7 @@ from workflow_async._listing.sequence import BatchScan
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls
 from workflow_async.opencast.event_query import EventFilters, EventListSort, EventQuery, event_sort
-from workflow_async.opencast.records import Event
+from workflow_async.opencast.event_records import Event
 from workflow_async.settings import check_int, check_optional_int
 
 

@@ -27,7 +27,8 @@ from workflow_async._decode.values import (
 )
 from workflow_async.errors import DecodeError, ResponseMismatch
 from workflow_async.opencast.converter import OPERATION_STATE, STATE
-from workflow_async.opencast.records import Operation, Workflow
+from workflow_async.opencast.operation_records import Operation
+from workflow_async.opencast.records import Workflow
 
 EVENT = "mediaPackageId"
 ROWS_PATH = "$.workflows.workflow"

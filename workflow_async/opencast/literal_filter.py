@@ -12,9 +12,10 @@ from attrs import define, field
 from workflow_async._core.call import Call
 from workflow_async._listing.prefetch import Send
 from workflow_async.opencast import calls
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_texts import searched_texts
 from workflow_async.opencast.filters import split_by_size
-from workflow_async.opencast.records import Event, Workflow
+from workflow_async.opencast.records import Workflow
 
 WILDCARDS = "*?"
 

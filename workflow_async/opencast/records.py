@@ -11,22 +11,18 @@ and the id of any other record.
 """
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from attrs import field, frozen
 
 from workflow_async import phase
 from workflow_async._records.record import Record
 from workflow_async._records.spans import seconds_between
+from workflow_async.opencast.operation_records import Operation, OperationState, failure_text
 from workflow_async.phase import Phase
-
-if TYPE_CHECKING:
-    from workflow_async._core.call import ParameterValue
-    from workflow_async.opencast.panel import Option
-
 
 Source = Literal["list", "event", "known"]
 """Where a listing has found a workflow: the list of workflows, its event, or the ids that this client has started."""
@@ -60,101 +56,8 @@ class State(enum.Enum):
         return cls.__members__.get(text.upper(), cls["UNKNOWN"])
 
 
-class OperationState(enum.Enum):
-    """The state of an operation of a workflow."""
-
-    INSTANTIATED = "instantiated"
-    RUNNING = "running"
-    PAUSED = "paused"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    RETRY = "retry"
-    UNKNOWN = "unknown"
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Return the member for a word in any case. UNKNOWN for a word that is not known."""
-        return cls.__members__.get(text.upper(), cls["UNKNOWN"])
-
-    @property
-    def final(self) -> bool:
-        """True if the operation has ended."""
-        return self in {OperationState.SUCCEEDED, OperationState.FAILED, OperationState.SKIPPED}
-
-
-STARTED_STATES = frozenset(
-    {
-        OperationState.RUNNING,
-        OperationState.PAUSED,
-        OperationState.SUCCEEDED,
-        OperationState.FAILED,
-        OperationState.RETRY,
-    }
-)
-"""States of an operation that has run at least once."""
-
-
 ERROR_RESOLUTION = "error-resolution"
 """The operation that the server inserts before a failed operation whose retry strategy is `hold`."""
-
-
-@frozen(kw_only=True)
-class Operation(Record):
-    """One operation of a workflow.
-
-    Operations are in the order of execution. Their list changes while the workflow runs.
-    """
-
-    operation: str
-    """The name, such as `encode`. Not unique within a workflow."""
-    state: OperationState
-    state_text: str
-    id: int | None = None
-    """None before its job exists. Changes with a retry."""
-    description: str = ""
-    start: datetime | None = None
-    completion: datetime | None = None
-    """Only for succeeded and failed operations. After a retry `start` may be later than it."""
-    time_in_queue: int | None = None
-    """Milliseconds. None until known."""
-    host: str = ""
-    if_: str = ""
-    unless: str = ""
-    """Opencast 11 and earlier only."""
-    fail_workflow_on_error: bool | None = True
-    """None if it cannot be read. The same holds for `max_attempts` and `failed_attempts`."""
-    error_handler_workflow: str = ""
-    retry_strategy: str = ""
-    """`none`, `retry` or `hold`."""
-    max_attempts: int | None = 1
-    """-1 means unlimited."""
-    failed_attempts: int | None = 0
-    configuration: Mapping[str, str] = field(factory=dict, hash=False)
-    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
-
-    @property
-    def duration(self) -> float | None:
-        """Seconds from `start` to `completion`, without the time in the queue. None if they are not known.
-
-        Also None if `start` is later than `completion`, as while a retry runs. After a retry it is the duration of the
-        last attempt.
-        """
-        return seconds_between(self.start, self.completion)
-
-    @property
-    def queued(self) -> float | None:
-        """Seconds in the queue before the start: `time_in_queue` in seconds. None until known.
-
-        Newer servers write a `time_in_queue` of 0 if it is not known. See tests/contract/opencast.md, section 4.3.
-        """
-        return self.time_in_queue / 1000 if self.time_in_queue else None
-
-    @property
-    def has_run(self) -> bool:
-        """True if the operation has run. A skipped operation has never run, although servers give it a start."""
-        started = self.start is not None and self.state is not OperationState.SKIPPED
-        return started or self.state in STARTED_STATES
 
 
 @frozen(kw_only=True)
@@ -305,170 +208,12 @@ class Workflow(Record, phase.Workflow):
         """
         held = self.held_operation
         if held is not None:
-            return " ".join(_failure_text(held).split())
+            return " ".join(failure_text(held).split())
         failed = self.failed_operation
         if failed is None or self.state is not State.FAILED:
             return None
-        text = _failure_text(failed)
+        text = failure_text(failed)
         if self.error_handler is not None:
             origin = f' of "{self.title}"' if self.title.strip() else ""
             text = f"{text}{origin}, then the error handler {self.error_handler} ran"
         return " ".join(text.split())
-
-
-def _failure_text(failed: Operation) -> str:
-    """Return the name of an operation that failed, with the known facts about its last attempt."""
-    details = ", ".join(_details(failed))
-    return f"{failed.operation} ({details})" if details else failed.operation
-
-
-def _details(failed: Operation) -> Iterator[str]:
-    """Yield the known facts about the last attempt of an operation that failed."""
-    attempts, limit = failed.failed_attempts or 0, failed.max_attempts or 0
-    if attempts > 0:
-        yield f"attempt {attempts} of {limit}" if limit >= attempts else f"attempt {attempts}"
-    if failed.host:
-        yield f"host {failed.host}"
-
-
-@frozen(kw_only=True)
-class OperationDefinition(Record):
-    """One operation of a definition."""
-
-    operation: str
-    description: str = ""
-    if_: str = ""
-    unless: str = ""
-    fail_workflow_on_error: bool | None = True
-    """None if it cannot be read. The same holds for `max_attempts`."""
-    error_handler_workflow: str = ""
-    retry_strategy: str = ""
-    max_attempts: int | None = 1
-    """-1 means unlimited."""
-    configuration: Mapping[str, str] = field(factory=dict, hash=False)
-    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
-
-
-@frozen(kw_only=True)
-class Definition(Record):
-    """A workflow definition that the user may start."""
-
-    id: str
-    title: str = ""
-    description: str = ""
-    tags: tuple[str, ...] = ()
-    configuration_panel: str | None = None
-    """HTML. None unless requested. "" if there is none."""
-    configuration_panel_json: str | None = None
-    """JSON as a text. None unless requested and on servers before 14.0. "" if there is none."""
-    operations: tuple[OperationDefinition, ...] | None = None
-    """None unless requested."""
-    raw: Mapping[str, Any] | None = field(default=None, eq=False, repr=False)
-    """What the server sent: the object of the response, or that of the row. None unless `keep_raw` requested it."""
-    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
-
-    @property
-    def options(self) -> "tuple[Option, ...]":
-        """The options of the configuration panel, in its order. Parsed at each access.
-
-        The JSON panel counts if there is one, otherwise the HTML panel. Empty if no panel was requested, if the panel
-        has no options or if it cannot be read. `check` says which.
-        """
-        from workflow_async.opencast.panel import read_panel
-
-        return read_panel(self.configuration_panel_json, self.configuration_panel).options
-
-    def check(self, configuration: "Mapping[str, ParameterValue]") -> None:
-        """Check a configuration against `options`. An empty configuration always fits.
-
-        Opencast itself accepts any key and any value. The operations of a definition may read keys that its panel does
-        not show. This check refuses such keys. An option that is marked as required may be left out, because the event
-        may hold its value from an earlier workflow.
-
-        Raises:
-            InvalidArgument: a key is not an option, a value does not fit the option's type, choices or limits, or the
-                panel was not requested or cannot be read.
-        """
-        from workflow_async.opencast.panel import check_configuration, read_panel
-
-        check_configuration(self.id, read_panel(self.configuration_panel_json, self.configuration_panel), configuration)
-
-
-@frozen(kw_only=True)
-class Event(Record):
-    """An event as the list of events shows it. Servers without a list of workflows show busy events here."""
-
-    id: str
-    title: str = ""
-    status: str = ""
-    """A key such as `EVENTS.EVENTS.STATUS.PROCESSING`. See `status` of `EventFilters`."""
-    processing_state: State | None = None
-    """The state of the event's latest workflow, without its id. None if the event has no workflow.
-
-    None too if the latest workflow was deleted, even if earlier workflows remain.
-    """
-    created: datetime | None = None
-    series: str = ""
-    """The id of the series."""
-    series_title: str = ""
-    start: datetime | None = None
-    """The start of the recording."""
-    duration: int | None = None
-    """Milliseconds. None if unknown."""
-    location: str = ""
-    presenters: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
-
-
-LAST_API_WITH_LIST = (1, 7, 0)
-"""The last version of the External API that lists workflows. It came with Opencast 11.
-
-This is the only version number that the library compares with. All other differences between releases show in the
-responses. See tests/contract/opencast.md, section 0.
-"""
-
-
-@frozen(kw_only=True)
-class Version(Record):
-    """The versions of the External API that a server supports, such as `v1.11.0`."""
-
-    default: str
-    versions: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
-
-    @property
-    def number(self) -> tuple[int, ...]:
-        """The default version as numbers, such as (1, 11, 0)."""
-        return tuple(int(part) for part in self.default.removeprefix("v").split(".") if part.isdigit())
-
-    @property
-    def lists_workflows(self) -> bool:
-        """True if workflows can be listed. See `LAST_API_WITH_LIST`."""
-        return self.number <= LAST_API_WITH_LIST
-
-
-@frozen(kw_only=True)
-class Me(Record):
-    """The user that the server has authenticated."""
-
-    username: str
-    name: str = ""
-    email: str = ""
-    provider: str = ""
-    userrole: str = ""
-    roles: tuple[str, ...] | None = None
-    """The names of all roles. None unless requested."""
-    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
-
-
-@frozen(kw_only=True)
-class Organization(Record):
-    """The organization (tenant) that the server has chosen by the host name of the request."""
-
-    id: str
-    name: str = ""
-    admin_role: str = ""
-    """The role of its administrators."""
-    anonymous_role: str = ""
-    """The role of users without a login."""
-    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)

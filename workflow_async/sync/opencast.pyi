@@ -16,11 +16,14 @@ from workflow_async.monitor.waits import OnChange, Predicate, WhenParked
 from workflow_async.observe.stats import Stats
 from workflow_async.opencast import filters
 from workflow_async.opencast.client import ClientOptions, OpencastClient
+from workflow_async.opencast.definition_records import Definition
 from workflow_async.opencast.event_query import EventFilters, EventListSort
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.filters import States
 from workflow_async.opencast.incident_calls import HoldAnswer
 from workflow_async.opencast.incidents import Incident
-from workflow_async.opencast.records import Definition, Event, Me, Organization, State, Version, Workflow
+from workflow_async.opencast.records import State, Workflow
+from workflow_async.opencast.server_records import Me, Organization, Version
 from workflow_async.opencast.start_backend import Start
 from workflow_async.settings import Poll
 from workflow_async.sync._client import SyncClient

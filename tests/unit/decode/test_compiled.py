@@ -12,6 +12,7 @@ import pytest
 from attrs import field, frozen
 from hypothesis import given, strategies as st
 
+from workflow_async import opencast
 from workflow_async._decode import records as decoding
 from workflow_async._decode.compiled import MISSING, default_factory
 from workflow_async._decode.records import (
@@ -21,10 +22,12 @@ from workflow_async._decode.records import (
 )
 from workflow_async._decode.xml_rows import ColumnBlock, RowBlock
 from workflow_async.errors import DecodeError
-from workflow_async.opencast import records as opencast
 from workflow_async.opencast.converter import opencast_converter
+from workflow_async.opencast.definition_records import Definition
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.jettison import internal_converter
-from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
+from workflow_async.opencast.records import Workflow
+from workflow_async.opencast.server_records import Me, Version
 from workflow_async.preservica import records as preservica
 from workflow_async.preservica.converter import preservica_converter
 

@@ -35,7 +35,10 @@ from workflow_async._decode.values import (
 from workflow_async._decode.xml_rows import ColumnBlock, RowBlock
 from workflow_async.errors import DecodeError
 from workflow_async.opencast.converter import opencast_converter
-from workflow_async.opencast.records import Definition, Event, Me, Source, Version, Workflow
+from workflow_async.opencast.definition_records import Definition
+from workflow_async.opencast.event_records import Event
+from workflow_async.opencast.records import Source, Workflow
+from workflow_async.opencast.server_records import Me, Version
 
 
 @frozen(kw_only=True)

@@ -12,10 +12,11 @@ from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindo
 from workflow_async._listing.scan import ScanState
 from workflow_async.errors import ListingIncomplete
 from workflow_async.opencast import calls
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_scan import EventPage, EventScan, FallbackScan, NoList
 from workflow_async.opencast.known_workflows import MAX_EVENTS, KnownWorkflows
 from workflow_async.opencast.list_routes import ListRoutes
-from workflow_async.opencast.records import Event, State, Workflow
+from workflow_async.opencast.records import State, Workflow
 
 SIZE = 2
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_search import EventSearch
+from workflow_async.opencast.operation_records import Operation, OperationState
 from workflow_async.opencast.query import WorkflowQuery
-from workflow_async.opencast.records import Event, Operation, OperationState, State, Workflow
+from workflow_async.opencast.records import State, Workflow
 
 PREFIX = "EVENTS.EVENTS.STATUS."
 DAY = datetime(2026, 3, 4, tzinfo=UTC)

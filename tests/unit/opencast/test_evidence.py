@@ -9,7 +9,8 @@ from workflow_async.batch import Ambiguous, StartFound, Ticket
 from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts
 from workflow_async.batch.start_records import OpencastStart
 from workflow_async.opencast.evidence import find_start, is_newer
-from workflow_async.opencast.records import Operation, OperationState, State, Workflow
+from workflow_async.opencast.operation_records import Operation, OperationState
+from workflow_async.opencast.records import State, Workflow
 
 NOW = datetime(2026, 3, 1, 12, 30, 0, 123_456, UTC)
 

@@ -12,7 +12,7 @@ from workflow_async import OpencastClient
 from workflow_async.batch.workflow_details import failure_text
 from workflow_async.errors import WorkflowFailed
 from workflow_async.opencast import State, Workflow
-from workflow_async.opencast.records import Operation, OperationState
+from workflow_async.opencast.operation_records import Operation, OperationState
 from workflow_async.sandbox import Sandbox
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
