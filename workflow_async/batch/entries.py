@@ -1,7 +1,7 @@
 """The entries of a journal, and the status of each start that follows from them. Pure."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -117,6 +117,15 @@ class JournalContents(Record):
     items: Mapping[str, StartStatus]
     total: int | None = None
     """The number of different keys in the batch. None until its iterable has been read to the end."""
+
+
+@frozen
+class JournalHistory:
+    """What a journal holds, and the entries from which it follows."""
+
+    contents: JournalContents
+    entries: Sequence[Entry]
+    """In the order in which they were written."""
 
 
 def planned_status(ticket: Ticket) -> StartStatus:

@@ -21,7 +21,7 @@ from attrs import define, field
 
 from workflow_async._core.cancellation import shielded
 from workflow_async.batch import schema, sqlite_file
-from workflow_async.batch.entries import Entry, JournalContents, StartStatus
+from workflow_async.batch.entries import Entry, JournalContents, JournalHistory, StartStatus
 from workflow_async.batch.journal_file import (
     USE_ANOTHER_PATH,
     ChangeDetector,
@@ -31,7 +31,7 @@ from workflow_async.batch.journal_file import (
     new_file,
     real_path,
 )
-from workflow_async.batch.journal_rows import JournalRows, read_rows
+from workflow_async.batch.journal_rows import JournalRows, read_entries, read_rows
 from workflow_async.batch.schema import Row
 from workflow_async.batch.sqlite_file import (
     SET_OPEN_MARK,
@@ -150,12 +150,26 @@ async def open_journal(
 async def read_journal(path: str | os.PathLike[str]) -> JournalContents:
     """Read a journal, even while a batch writes to it. Raises `JournalError` if the journal cannot be read."""
     where = Path(path)
-    with translated_errors(where):
-        check_file(where)
-        async with connected(real_path(where), timeout=sqlite_file.LOCK_TIMEOUT) as connection:
+    return await _contents(where, await _fetch_from(where))
+
+
+async def read_history(path: str | os.PathLike[str]) -> JournalHistory:
+    """Read a journal as `read_journal` does, with every entry."""
+    where = Path(path)
+    rows = await _fetch_from(where)
+    return JournalHistory(await _contents(where, rows), read_entries(rows))
+
+
+async def _fetch_from(path: Path) -> JournalRows:
+    with translated_errors(path):
+        check_file(path)
+        async with connected(real_path(path), timeout=sqlite_file.LOCK_TIMEOUT) as connection:
             await connection.execute("BEGIN")
-            rows = await _fetch(where, connection)
-    head, items = await read_rows(where, rows)
+            return await _fetch(path, connection)
+
+
+async def _contents(path: Path, rows: JournalRows) -> JournalContents:
+    head, items = await read_rows(path, rows)
     return JournalContents(head.system, head.server, items, head.total)
 
 

@@ -7,7 +7,7 @@ import anyio.lowlevel
 from attrs import frozen
 
 from workflow_async.batch import schema
-from workflow_async.batch.entries import StartStatus, planned_status, status_after
+from workflow_async.batch.entries import Entry, StartStatus, planned_status, status_after
 from workflow_async.batch.journal_file import RESTORE_IT
 from workflow_async.batch.schema import Head, Row
 from workflow_async.errors import JournalError
@@ -41,6 +41,12 @@ async def read_rows(path: Path, rows: JournalRows) -> tuple[Head, dict[str, Star
     except ValueError as error:
         raise JournalError(str(path), f"it is damaged or incomplete: {error}. {RESTORE_IT}") from None
     return head, statuses
+
+
+def read_entries(rows: JournalRows) -> list[Entry]:
+    """Return every entry in the order in which it was written. The rows have been checked by `read_rows`."""
+    head = schema.parse_head(rows.batch)
+    return [schema.parse_entry(head.id, n, row) for n, row in enumerate(rows.entries, 1)]
 
 
 def _numbered(table: str, rows: Sequence[Row], count: int) -> Iterable[tuple[int, Row]]:

@@ -9,7 +9,15 @@ from typing import Protocol, cast
 import anyio
 from attrs import define, field
 
-from workflow_async.batch.entries import Entry, JournalContents, StartStatus, StatusKind, planned_status, status_after
+from workflow_async.batch.entries import (
+    Entry,
+    JournalContents,
+    JournalHistory,
+    StartStatus,
+    StatusKind,
+    planned_status,
+    status_after,
+)
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.workflow_details import NO_DETAILS, read_details
 from workflow_async.errors import JournalError
@@ -91,6 +99,11 @@ class Ledger:
 async def read_journal(path: str | os.PathLike[str]) -> JournalContents:
     """Read a journal, even while a batch writes to it. Raises `JournalError` if the journal cannot be read."""
     return cast("JournalContents", await _journal_module(path).read_journal(path))
+
+
+async def read_history(path: str | os.PathLike[str]) -> JournalHistory:
+    """Read a journal as `read_journal` does, with every entry."""
+    return cast("JournalHistory", await _journal_module(path).read_history(path))
 
 
 def _journal_module(path: str | os.PathLike[str]) -> ModuleType:

@@ -12,13 +12,16 @@ import typer
 from attrs import frozen
 
 from workflow_async.batch import StartStatus, StatusKind, read_journal
+from workflow_async.batch.ledger import read_history
 from workflow_async.cli.command import Json
-from workflow_async.cli.exit_codes import Exit, run_and_exit
-from workflow_async.cli.output import Column, Output
+from workflow_async.cli.exit_codes import Exit, UsageError, run_and_exit
+from workflow_async.cli.html.page import html_report
+from workflow_async.cli.output import Column, Output, print_message
 from workflow_async.cli.timeline import format_duration
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="A file written by `run --journal`.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Write comma-separated values.")]
+HtmlFile = Annotated[Path | None, typer.Option("--html", help="Draw the batch in this file, for a browser.")]
 
 
 @frozen(kw_only=True)
@@ -62,12 +65,24 @@ ROWS: Sequence[Column[Row]] = (
 )
 
 
-def report(journal: JournalFile, *, csv: Csv = False, json: Json = False) -> None:
+def report(journal: JournalFile, *, csv: Csv = False, html: HtmlFile = None, json: Json = False) -> None:
     """Show the counts and the starts of a batch, starts with an unknown outcome first.
 
     Needs no server. Can be used while the batch runs.
     """
-    run_and_exit(lambda: anyio.run(_report, journal, csv, Output(json=json)))
+    output = Output(json=json)
+    run_and_exit(lambda: anyio.run(_report, journal, csv, output) if html is None else _draw(journal, html, output))
+
+
+def _draw(journal: Path, file: Path, output: Output) -> Exit:
+    """Write the report of a journal to an HTML file."""
+    text = html_report(anyio.run(read_history, journal), str(journal))
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error}") from None
+    print_message(output.err, f"The report is in {file}")
+    return Exit.DONE
 
 
 async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FBT001 - anyio.run passes by position
