@@ -178,7 +178,9 @@ async def opencast_calls(oc: OpencastClient, word: batch.OnConflict) -> None:
         await oc.workflows.start(oc.workflows.prepare_start("e-1", "fast"), check_options=True), opencast.Workflow
     )
     assert_type(await oc.workflows.start(oc.workflows.prepare_start("e-1", "fast"), timeout=0.5), opencast.Workflow)
-    assert_type(oc.workflows.run_all([], start_unknown_again=True), batch.Run[opencast.Workflow])
+    assert_type(
+        oc.workflows.run_all([], start_unknown_again=True, retry_failed=True, limit=1), batch.Run[opencast.Workflow]
+    )
     ticket = oc.workflows.prepare_start("e-1", "fast")
     assert_type(await oc.workflows.start("e-1", "fast", on_conflict="attach"), opencast.Workflow)
     assert_type(await oc.workflows.start("e-1", "fast", on_conflict="skip"), opencast.Workflow | None)
@@ -324,7 +326,9 @@ async def preservica_calls(pv: PreservicaClient, context: preservica.Context) ->
     assert_type(await pv.workflows.start(42), preservica.Started)
     assert_type(await pv.workflows.start("Ingest", correlation_id="mine"), preservica.Started)
     assert_type(await pv.workflows.start(42, timeout=300), preservica.Started)
-    assert_type(pv.workflows.run_all([], start_unknown_again=True), batch.Run[preservica.Workflow])
+    assert_type(
+        pv.workflows.run_all([], start_unknown_again=True, retry_failed=True, limit=1), batch.Run[preservica.Workflow]
+    )
     assert_type(pv.workflows.gate(max_running=10, low=3, count_others=False), batch.Gate)
     assert_type(await pv.workflows.terminate(7, 8, "9"), None)
     assert_type(await pv.workflows.retry(51240), int)

@@ -8,6 +8,9 @@ from workflow_async.batch.reconcile import OtherStarts
 MAYBE_SENT = frozenset({StatusKind.INTENT, StatusKind.UNKNOWN})
 """The kinds that an earlier run leaves of a start that may have happened."""
 
+EARLIER = ""
+"""The owner of workflows that have ended. No start has this key."""
+
 
 @define(eq=False)
 class Ownership:
@@ -23,7 +26,8 @@ class Ownership:
     def load(self, item: StartStatus, match_key: str) -> None:
         """Take over what an earlier run knew about a start."""
         if item.id is not None:
-            self._owners.setdefault(item.id, item.key)
+            # a search for a start that is sent again must not find the workflow that has ended
+            self._owners.setdefault(item.id, EARLIER if item.kind is StatusKind.ENDED else item.key)
         elif item.kind in MAYBE_SENT:
             self.note_sent(item.key, match_key)
 

@@ -28,7 +28,7 @@ from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import InvalidArgument
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.waits import WaitOptions
-from workflow_async.phase import Workflow
+from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import check_not_negative
 
 S = TypeVar("S")
@@ -59,10 +59,15 @@ class Run(Generic[W]):
     _steps: StartSteps[W]
     _pipeline: Pipeline[W]
     _results: ResultQueue[Result[W]]
+    _retry_failed: bool
+    _limit: int | None
+    """How many starts this run may begin. None for all."""
     _group: TaskGroup | None = field(default=None, init=False)
     _failure: Exception | None = field(default=None, init=False)
     _seen: set[str] = field(factory=set, init=False)
     """The keys of the starts that this run has read."""
+    _begun: int = field(default=0, init=False)
+    """The number of starts that this run has begun."""
 
     @property
     def items(self) -> Mapping[str, StartStatus]:
@@ -121,7 +126,7 @@ class Run(Generic[W]):
                 failure = await _failure_of(self._feed(group, {item.key for item, _ in left}))
         if failure is not None:
             raise failure
-        await self._ledger.plan((), complete=True)
+        await self._ledger.plan((), complete=self._all_given or not self._at_limit)
 
     async def _plan(self) -> None:
         """Record every start before the first is sent. The starts of an iterator are not known yet."""
@@ -135,12 +140,21 @@ class Run(Generic[W]):
         await self._ledger.plan(tickets, complete=self._all_given)
 
     async def _feed(self, group: TaskGroup, resumed: set[str]) -> None:
-        """Begin each start as soon as it has a slot."""
-        for start in self._starts:
+        """Begin each start as soon as it has a slot. At the limit, only starts that need no slot have a result."""
+        starts = iter(self._starts)
+        while self._all_given or not self._at_limit:
+            start = next(starts, None)
+            if start is None:
+                return
             await anyio.lowlevel.checkpoint()
             ticket = await self._new_start(start, resumed)
-            if ticket is not None and await self._pipeline.wait_for_slot(ticket):
+            if ticket is not None and not self._at_limit and await self._pipeline.wait_for_slot(ticket):
+                self._begun += 1
                 group.start_soon(self._pipeline.start_and_watch, ticket)
+
+    @property
+    def _at_limit(self) -> bool:
+        return self._limit is not None and self._begun >= self._limit
 
     async def _new_start(self, ticket: Ticket | Rejected, resumed: set[str]) -> Ticket | None:
         """Return the ticket to start, or None if the start has a result already or was resumed."""
@@ -164,6 +178,8 @@ class Run(Generic[W]):
         if item.ticket.arguments != ticket.arguments:
             error = InvalidArgument("key", f"{ticket.key!r} belongs to another start in this journal. Use another key")
             return Rejected(key=ticket.key, ticket=ticket, error=error)
+        if self._retry_failed and item.word == Phase.FAILED.value:
+            return None
         if ticket.key not in resumed and item.kind is StatusKind.ENDED and item.id is not None:
             return AlreadyDone(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
         return None
@@ -188,12 +204,16 @@ def run_batch(
     options: WaitOptions[W],
     settle: float,
     start_unknown_again: bool,
+    retry_failed: bool,
+    limit: int | None,
 ) -> Run[W]:
     """Return a run that has not begun. Raises `InvalidArgument` for settings that make no sense."""
     check_on_conflict(on_conflict)
     if not isinstance(journal, str | os.PathLike | None):
         raise InvalidArgument("journal", "must be a path, or None to keep none")
     check_not_negative("settle", settle)
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise InvalidArgument("limit", "must be at least 1, or None for all starts")
     if gate is not None and (max_running, low, count_others) != (DEFAULT_MAX_RUNNING, None, False):
         raise InvalidArgument("gate", "cannot be combined with max_running, low or count_others")
     clock, poll = poller.clock, options.poll
@@ -210,7 +230,7 @@ def run_batch(
     reports = Reports(ledger, queue.put)
     steps = StartSteps(backend, poller, clock, running, outage, reports, poll, on_conflict, settle, start_unknown_again)
     pipeline = Pipeline(steps, poller, running, reports, options)
-    return Run(backend, feed, feed.all_given, ledger, steps, pipeline, queue)
+    return Run(backend, feed, feed.all_given, ledger, steps, pipeline, queue, retry_failed, limit)
 
 
 async def _failure_of(work: Awaitable[None]) -> Exception | None:

@@ -97,6 +97,8 @@ class StartService(MonitoringMixin[Workflow]):
         parked: monitor.WhenParked = "wait",
         settle: float = 30.0,
         start_unknown_again: bool = False,
+        retry_failed: bool = False,
+        limit: int | None = None,
     ) -> batch.Run[Workflow]:
         """Start many workflows, with a limit on how many run: `async with oc.workflows.run_all(…) as results: …`.
 
@@ -139,6 +141,9 @@ class StartService(MonitoringMixin[Workflow]):
             settle: seconds to search for a start of unknown outcome. Time in which checks fail does not count.
             start_unknown_again: send a start once more if its outcome is unknown after the search. It may then run
                 twice. This includes starts that an earlier run of the journal left unknown.
+            retry_failed: start workflows again that ended in FAILED in an earlier run of the journal.
+            limit: start at most this many. The others are written into the journal, have no result, and are started by
+                another run. None for all.
 
         Raises:
             InvalidArgument: immediately, for settings that make no sense.
@@ -160,4 +165,6 @@ class StartService(MonitoringMixin[Workflow]):
             options=options,
             settle=settle,
             start_unknown_again=start_unknown_again,
+            retry_failed=retry_failed,
+            limit=limit,
         )

@@ -207,6 +207,8 @@ class SyncWorkflows:
         parked: monitor.WhenParked = "wait",
         settle: float = 30.0,
         start_unknown_again: bool = False,
+        retry_failed: bool = False,
+        limit: int | None = None,
     ) -> SyncRun[Workflow]: ...
     def wait(
         self,

@@ -112,6 +112,8 @@ class SyncWorkflows:
         parked: monitor.WhenParked = "wait",
         settle: float = 30.0,
         start_unknown_again: bool = False,
+        retry_failed: bool = False,
+        limit: int | None = None,
     ) -> SyncRun[Workflow]: ...
     def gate(
         self, *, max_running: int, low: int | None = None, count_others: bool = True, poll: Poll = ...

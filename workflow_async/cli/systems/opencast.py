@@ -186,6 +186,8 @@ class OpencastSystem:
             parked=options.parked,
             settle=options.settle,
             start_unknown_again=options.start_unknown_again,
+            retry_failed=options.retry_failed,
+            limit=options.limit,
         )
 
 

@@ -173,6 +173,8 @@ class PreservicaSystem:
             parked=options.parked,
             settle=options.settle,
             start_unknown_again=options.start_unknown_again,
+            retry_failed=options.retry_failed,
+            limit=options.limit,
         )
 
 

@@ -65,6 +65,8 @@ class BatchOptions:
     parked: WhenParked
     settle: float
     start_unknown_again: bool
+    retry_failed: bool
+    limit: int | None
 
 
 class System(Protocol[W, S]):
