@@ -1,11 +1,13 @@
 """The command `run`: starts the workflows that a CSV file lists."""
 
 import enum
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import anyio
 import typer
 from attrs import define
 
@@ -22,11 +24,15 @@ from workflow_async.batch import (
     Skipped,
     StatusKind,
 )
+from workflow_async.cli.batch_log import StartedLog, print_interruption
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.csvfile import read_starts
 from workflow_async.cli.display import progress
+from workflow_async.cli.dry_run import print_plan
 from workflow_async.cli.exit_codes import Exit, code_of, worst_code
 from workflow_async.cli.failures import ErrorsOption, print_errors
+from workflow_async.cli.journal_choice import journal_for
+from workflow_async.cli.output import print_message
 from workflow_async.cli.reporting import ROWS, Row, count_text, row_of
 from workflow_async.cli.systems import BatchOptions
 from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Tally, WaitResult
@@ -37,7 +43,8 @@ from workflow_async.phase import Workflow
 CsvFile = Annotated[
     Path,
     typer.Argument(
-        metavar="CSV", help="Columns: event and definition, or context. Optional: key. Any other is a setting."
+        metavar="CSV",
+        help="Columns: event and definition, or context. Optional: key. Any other is a setting. - reads stdin.",
     ),
 ]
 MaxRunning = Annotated[int, typer.Option(help="Maximum number of workflows that run at the same time.", min=1)]
@@ -50,8 +57,14 @@ CountOthers = Annotated[
 ]
 JournalFile = Annotated[
     Path | None,
-    typer.Option("--journal", help="Record the batch in this file. After a crash, run the same command again."),
+    typer.Option("--journal", help="Record the batch in this file. Default: beside the CSV file, ending in .sqlite."),
 ]
+NoJournal = Annotated[bool, typer.Option("--no-journal", help="Record the batch nowhere.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Start again what failed in an earlier run of the journal.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", help="Start at most this many now.", min=1)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done. Send no request.")]
 
 
 class WhenBusy(enum.Enum):
@@ -88,6 +101,10 @@ async def run(
     count_others: CountOthers = False,
     on_conflict: OnConflict = WhenBusy.RAISE,
     journal: JournalFile = None,
+    no_journal: NoJournal = False,
+    retry_failed: RetryFailed = False,
+    limit: Limit = None,
+    dry_run: DryRun = False,
     parked: ParkedOption = WhenParked.WAIT,
     every: EveryOption = 2.0,
     settle: Settle = 30.0,
@@ -96,22 +113,30 @@ async def run(
 ) -> Exit:
     """Start the workflows in a CSV file, a few at a time, and wait until they end.
 
-    With --journal, the same command can be run again after a crash, and no workflow is started twice. A start whose
-    outcome is unknown makes the exit code 3. It is not repeated unless --again unknown is given.
+    The journal remembers what was started, so the same command can be run again after a crash or Ctrl-C, and no
+    workflow is started twice. A start whose outcome is unknown makes the exit code 3. It is not repeated unless --again
+    unknown is given.
     """
+    choice = journal_for(file, journal, wanted=not no_journal)
     options = BatchOptions(
         max_running=max_running,
         low=low,
         count_others=count_others,
         on_conflict=on_conflict.value,
-        journal=journal,
+        journal=choice.path,
         poll=Poll(interval=every, ceiling=max(30.0, every)),
         parked=parked.value,
         settle=settle,
         start_unknown_again=again is Resend.UNKNOWN,
+        retry_failed=retry_failed,
+        limit=limit,
     )
+    starts = read_starts(file, ctx.system)
+    if dry_run:
+        return await print_plan(ctx.system, ctx.output, starts, options)
     find_errors = ctx.system.error_finder() if errors else None
-    code, unsuccessful = await _run_batch(ctx, read_starts(file, ctx.system), options)
+    print_message(ctx.output.err, choice.sentence)
+    code, unsuccessful = await _run_batch(ctx, starts, options)
     await print_errors(ctx.output, find_errors, unsuccessful)
     return code
 
@@ -120,28 +145,44 @@ async def _run_batch(
     ctx: CommandContext, starts: Sequence[Any], options: BatchOptions
 ) -> tuple[Exit, Sequence[Workflow]]:
     """Run a batch and print a row for each start. Return the exit code, and the workflows that did not succeed."""
-    codes: list[Exit] = []
-    unsuccessful: list[Workflow] = []
-    rows: list[Row] = []
-    system = ctx.system.name
     async with ctx.system.run_all(starts, options) as outcomes:
-        tally = BatchTally(system, len(starts), run=outcomes)
-        if ctx.output.json:
-            async for result in outcomes:
-                codes.append(exit_code(result))
-                unsuccessful += unsuccessful_workflow(result)
-                ctx.output.record(result_row(result, outcomes))
-            return worst_code(codes), unsuccessful
-        async with progress(ctx.output.err, [tally]):
-            async for result in outcomes:
-                codes.append(exit_code(result))
-                unsuccessful += unsuccessful_workflow(result)
-                rows.append(result_row(result, outcomes))
-                tally.add_result(WaitResult(len(rows), rows[-1].outcome))
+        try:
+            results = await (_json_results if ctx.output.json else _shown_results)(ctx, outcomes, len(starts))
+        except anyio.get_cancelled_exc_class():
+            command = ("workflow-async", *sys.argv[1:])
+            print_interruption(ctx.output, outcomes.items.values(), options.journal, command)
+            raise
+    unsuccessful = [workflow for result in results for workflow in unsuccessful_workflow(result)]
+    return worst_code(map(exit_code, results)), unsuccessful
+
+
+async def _json_results(ctx: CommandContext, outcomes: Run[Any], _: int) -> Sequence[Result[Any]]:
+    """Print a line of JSON for each result, and return the results."""
+    results = []
+    async for result in outcomes:
+        results.append(result)
+        ctx.output.record(result_row(result, outcomes))
+    return results
+
+
+async def _shown_results(ctx: CommandContext, outcomes: Run[Any], expected: int) -> Sequence[Result[Any]]:
+    """Show the progress, then a row for each result. Return the results."""
+    results: list[Result[Any]] = []
+    rows: list[Row] = []
+    tally = BatchTally(ctx.system.name, expected, run=outcomes)
+    log = StartedLog(ctx.output.err, outcomes)
+    async with progress(ctx.output.err, [tally]), anyio.create_task_group() as tasks:
+        tasks.start_soon(log.show)
+        async for result in outcomes:
+            results.append(result)
+            rows.append(result_row(result, outcomes))
+            tally.add_result(WaitResult(len(rows), rows[-1].outcome))
+        tasks.cancel_scope.cancel()
+    log.print_new()
     rows.sort(key=lambda row: row.outcome != "unknown")
-    ctx.output.message(f"{system}: {count_text(outcomes.items.values())}")
+    ctx.output.message(f"{ctx.system.name}: {count_text(outcomes.items.values())}")
     ctx.output.rows(ROWS, rows)
-    return worst_code(codes), unsuccessful
+    return results
 
 
 def unsuccessful_workflow(result: Result[Workflow]) -> Sequence[Workflow]:

@@ -1,11 +1,14 @@
 """Reads starts from a CSV file."""
 
 import csv
+import io
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from workflow_async.cli.exit_codes import UsageError
+from workflow_async.cli.journal_choice import STDIN
 from workflow_async.cli.systems import System
 
 Cells = Mapping[str, str]
@@ -16,13 +19,13 @@ KEY = "key"
 
 
 def read_starts(path: Path, system: System[Any, S]) -> list[S]:
-    """Return the starts in a file, in file order. Raise `UsageError` for a file that is not of this form."""
+    """Return the starts in a file or in stdin (`-`), in file order. Raise `UsageError` if it is not of this form."""
     return [_start(system, cells) for cells in _read_rows(path, system.start_columns)]
 
 
 def _read_rows(path: Path, required: Sequence[str]) -> list[Cells]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with _opened(path) as file:
             reader = csv.DictReader(file, strict=True)
             headings = reader.fieldnames or ()
             missing = [name for name in required if name not in headings]
@@ -31,6 +34,13 @@ def _read_rows(path: Path, required: Sequence[str]) -> list[Cells]:
             return [_checked_row(path, reader.line_num, row, required) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
+
+
+def _opened(path: Path) -> IO[str]:
+    """Open a file, or return what stdin contains for `STDIN`."""
+    if path == STDIN:
+        return io.StringIO(sys.stdin.buffer.read().decode("utf-8-sig"), newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _checked_row(path: Path, line: int, row: Mapping[str | None, object], required: Sequence[str]) -> Cells:

@@ -107,8 +107,12 @@ def unknown_first(statuses: Iterable[StartStatus]) -> list[StartStatus]:
 
 def count_text(statuses: Iterable[StartStatus]) -> str:
     """Return the number of starts for each word, as text."""
-    counter = Counter(status.word for status in unknown_first(statuses))
+    counter = Counter(_word(status) for status in unknown_first(statuses))
     return f"{counter.total()} starts" + "".join(f", {count} {word}" for word, count in counter.items())
+
+
+def _word(status: StartStatus) -> str:
+    return "not begun" if status.kind is StatusKind.PLANNED else status.word
 
 
 def row_of(status: StartStatus) -> Row:

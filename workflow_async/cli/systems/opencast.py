@@ -8,7 +8,7 @@ from attrs import frozen
 
 from workflow_async import OpencastClient, Poll
 from workflow_async._listing.scan import Consistency
-from workflow_async.batch import Run
+from workflow_async.batch import Run, Ticket
 from workflow_async.cli.exit_codes import Exit, UsageError, code_of, print_error, worst_code
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.systems.system import (
@@ -172,6 +172,12 @@ class OpencastSystem:
     def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> Start:
         """Return the start that a CSV row describes."""
         return Start(row["event"], row["definition"], settings, key)
+
+    def ticket(self, start: Start) -> Ticket:
+        """Return a start as a ticket."""
+        return self.client.workflows.prepare_start(
+            start.event_id, start.definition_id, start.configuration, key=start.key
+        )
 
     def run_all(self, starts: Sequence[Start], options: BatchOptions) -> Run[Workflow]:
         """Return the run of a batch."""

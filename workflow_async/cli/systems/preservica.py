@@ -7,7 +7,7 @@ from attrs import frozen
 
 from workflow_async import Poll
 from workflow_async._listing.scan import Consistency
-from workflow_async.batch import Run
+from workflow_async.batch import Run, Ticket
 from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.systems.system import BatchOptions, ErrorFinder, PageTable, StartedWorkflow, used_filters
@@ -158,6 +158,10 @@ class PreservicaSystem:
     def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> Start:
         """Return the start that a CSV row describes."""
         return Start(row["context"], settings, key)
+
+    def ticket(self, start: Start) -> Ticket:
+        """Return a start as a ticket."""
+        return self.client.workflows.prepare_start(start.context, start.parameters, key=start.key)
 
     def run_all(self, starts: Sequence[Start], options: BatchOptions) -> Run[Workflow]:
         """Return the run of a batch. Raise `UsageError` for an `on_conflict` other than "raise"."""

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from workflow_async import Page, Poll
 from workflow_async._listing.scan import Consistency
-from workflow_async.batch import OnConflict, Run
+from workflow_async.batch import OnConflict, Run, Ticket
 from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.target import Target
@@ -155,6 +155,10 @@ class System(Protocol[W, S]):
 
     def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> S:
         """Return the start that a CSV row describes."""
+        ...
+
+    def ticket(self, start: S) -> Ticket:
+        """Return a start as a ticket. Raises `InvalidArgument` for a start that cannot be sent."""
         ...
 
     def run_all(self, starts: Sequence[S], options: BatchOptions) -> Run[W]:
