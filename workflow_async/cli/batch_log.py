@@ -11,7 +11,7 @@ from rich.console import Console
 
 from workflow_async.batch import Run, StartStatus, StatusKind
 from workflow_async.cli.output import Output, print_message
-from workflow_async.cli.reporting import ROWS, row_of, unknown_first
+from workflow_async.cli.reporting import ROWS, count_text, row_of, unknown_first
 
 INTERVAL = 0.1
 """Seconds between two looks for new workflows."""
@@ -56,8 +56,10 @@ def print_interruption(
         journal: the journal. None if there is none.
         command: the words of the command that was interrupted.
     """
-    begun = [status for status in unknown_first(statuses) if status.kind is not StatusKind.PLANNED]
+    ordered = unknown_first(statuses)
+    begun = [status for status in ordered if status.kind is not StatusKind.PLANNED]
     if not output.json:
+        output.message(f"interrupted: {count_text(ordered)}")
         output.rows(ROWS, [row_of(status) for status in begun])
     for line in interruption_lines(begun, journal, command):
         print_message(output.err, line)

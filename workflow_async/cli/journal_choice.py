@@ -9,7 +9,7 @@ from workflow_async.cli.exit_codes import UsageError
 
 SUFFIX = ".sqlite"
 STDIN = Path("-")
-UNKNOWN_AFTER_CRASH = "after a crash or Ctrl-C nothing remembers what was started"
+UNKNOWN_AFTER_CRASH = "after Ctrl-C or a crash nothing remembers what was started"
 
 
 @frozen
@@ -51,5 +51,5 @@ def _none(why: str) -> JournalChoice:
 
 def _sentence(path: Path) -> str:
     if path.exists():
-        return f"The journal {path} exists: this run continues it. To start everything again, give another --journal."
-    return f"The journal is {path}. After a crash or Ctrl-C, the same command continues."
+        return f"Continuing the journal {path}. To start everything again, move it away."
+    return f"Journal: {path}. After Ctrl-C or a crash, the same command continues."

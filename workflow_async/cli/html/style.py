@@ -26,7 +26,7 @@ p{margin:.25rem 0;max-width:75ch}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
 svg{display:block;width:100%}
 svg rect,svg path{fill:var(--c)}
-svg .lane{--c:var(--soft)}svg .late{--c:var(--ink);opacity:.16}svg .outage{--c:var(--bad);opacity:.16}
+svg .lane{--c:var(--soft)}svg .late{--c:var(--ink);opacity:.16}svg .outage{--c:var(--bad);opacity:.28}
 svg .tick{fill:none;stroke:var(--line);stroke-width:1;vector-effect:non-scaling-stroke}
 svg .whole{--c:var(--dim)}svg .median{--c:var(--ink)}
 svg g rect:hover{filter:brightness(1.25)}
