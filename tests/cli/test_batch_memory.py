@@ -7,15 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.cli.conftest import Launch, Launched, Run, opencast_of, preservica_of
 from tests.cli.test_batching import FAST_POLL, lines, write_csv, write_starts
 from tests.unit.batch.conftest import runs
+from workflow_async import OpencastClient
 from workflow_async.batch import StartStatus, StatusKind
-from workflow_async.cli.batch_log import interruption_lines
+from workflow_async.cli.batch_log import interruption_lines, print_interruption
+from workflow_async.cli.batching import run as run_command
+from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.journal_choice import STDIN, journal_for
+from workflow_async.cli.output import Output
+from workflow_async.cli.systems.opencast import OpencastSystem
 from workflow_async.sandbox import Fault, Faults, Sandbox, Step
 
 # The journal
@@ -136,6 +142,31 @@ def wait_for_journal(count: int) -> None:
         output = subprocess.run(report, capture_output=True, text=True, check=False).stdout
         if sum(json.loads(line)["started_at"] is not None for line in output.splitlines()) >= count:
             return
+
+
+async def test_a_cancelled_batch_prints_the_table_so_far(fakes: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    fakes.opencast.define("slow", [Step("one", 10_000.0)])
+    file = write_starts(fakes, "slow")
+    async with (
+        OpencastClient(fakes.opencast.url, auth=fakes.opencast.auth) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(run_command, CommandContext(OpencastSystem(client), Output()), file)
+        err = ""
+        while "started " not in err:
+            await anyio.sleep(0.05)
+            err += capsys.readouterr().err
+        tasks.cancel_scope.cancel()
+    out, err = capsys.readouterr()
+    assert out.startswith("interrupted: 1 starts, 1 ")
+    assert "1 workflow goes on on the server: " in err
+
+
+def test_an_interruption_has_no_table_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    running = StartStatus(key="a", kind=StatusKind.STARTED, word="started", id=7)
+    print_interruption(Output(json=True), [running], None, ())
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "1 workflow goes on on the server: 7\nTo watch: workflow-async watch 7\n")
 
 
 def test_an_interruption_counts_starts_that_may_have_happened() -> None:

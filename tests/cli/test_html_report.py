@@ -292,7 +292,8 @@ def test_the_durations_are_by_definition() -> None:
 
 def test_the_ends_are_counted_once() -> None:
     report = report_of(batch_history(200))
-    assert sum(report.ends) == sum(each.kind is StatusKind.ENDED for each in report.statuses)
+    assert sum(ends.count for ends in report.ends) == sum(each.kind is StatusKind.ENDED for each in report.statuses)
+    assert sum(ends.others for ends in report.ends) == sum(each.word == "failed" for each in report.statuses)
     assert report.lanes == 4
     assert 3 < report.mean_running <= 4
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from workflow_async.batch import StartStatus
 from workflow_async.cli.html.attempts import Attempt, Outage, names_of, tone
 from workflow_async.cli.html.markup import clock_text, plural, safe, seconds_text, step_text
-from workflow_async.cli.html.model import Axis, Report
+from workflow_async.cli.html.model import Axis, Ends, Report
 
 WIDTH = 1000
 """The width of a drawing in its own units."""
@@ -127,23 +127,21 @@ def _area(report: Report, colour: str, levels: Sequence[tuple[float, int]], top:
 
 
 def ends(report: Report) -> str:
-    """Return a bar for the ends in each interval."""
-    width = WIDTH * report.ends_step / report.axis.seconds
-    scale = (HEIGHT - 2) / max(1, *report.ends)
-    bars = "".join(
-        _rect(
-            "ok",
-            n * width,
-            max(0.5, min(width, WIDTH - n * width) - 1),
-            count * scale,
-            y=HEIGHT - count * scale,
-            title=f"{plural(count, 'end')} from {_moment(report, n)}",
-        )
-        for n, count in enumerate(report.ends)
-        if count
-    )
+    """Return a bar for the ends in each interval. Those that did not succeed are on top."""
+    scale = (HEIGHT - 2) / max(1, *(ends.count for ends in report.ends))
+    bars = "".join(_bar(report, n, ends, scale) for n, ends in enumerate(report.ends) if ends.count)
     label = f"Ends in each {step_text(report.ends_step)}"
     return _drawing("chart", HEIGHT, label, _backdrop(report, HEIGHT), bars)
+
+
+def _bar(report: Report, n: int, ends: Ends, scale: float) -> str:
+    step = WIDTH * report.ends_step / report.axis.seconds
+    width = max(0.5, min(step, WIDTH - n * step) - 1)
+    failed = f", {ends.others:,} did not succeed" if ends.others else ""
+    title = f"{plural(ends.count, 'end')} from {_moment(report, n)}{failed}"
+    low, high = HEIGHT - ends.succeeded * scale, HEIGHT - ends.count * scale
+    top = _rect("bad", n * step, width, low - high, y=high, title=title) if ends.others else ""
+    return top + _rect("ok", n * step, width, HEIGHT - low, y=low, title=title)
 
 
 def _moment(report: Report, n: int) -> str:

@@ -31,6 +31,19 @@ class OutcomeCount:
 
 
 @frozen
+class Ends:
+    """How many workflows ended in an interval."""
+
+    succeeded: int
+    others: int
+
+    @property
+    def count(self) -> int:
+        """The number of all ends."""
+        return self.succeeded + self.others
+
+
+@frozen
 class Durations:
     """How long the workflows of a definition took, in seconds of the server's clock."""
 
@@ -91,8 +104,8 @@ class Report:
     lanes: int
     mean_running: float
     """How many places were taken on average."""
-    ends: Sequence[int]
-    """The number of workflows whose end was observed in each interval of `ends_step` seconds."""
+    ends: Sequence[Ends]
+    """The ends that were observed in each interval of `ends_step` seconds."""
     ends_step: int
     durations: Sequence[Durations]
     failures: Sequence[FailureGroup]
@@ -167,9 +180,10 @@ def _axis(entries: Sequence[Entry]) -> Axis:
     return Axis(begin, max(end, begin + MIN_SPAN))
 
 
-def _ends(entries: Iterable[Entry], axis: Axis, step: int) -> Sequence[int]:
-    ends = [0] * max(1, math.ceil(axis.seconds / step))
-    for entry in entries:
-        if entry.kind is StatusKind.ENDED:
-            ends[min(len(ends) - 1, int((entry.at - axis.begin).total_seconds() // step))] += 1
-    return ends
+def _ends(entries: Iterable[Entry], axis: Axis, step: int) -> Sequence[Ends]:
+    last = max(0, math.ceil(axis.seconds / step) - 1)
+    ended = [entry for entry in entries if entry.kind is StatusKind.ENDED]
+    counter = Counter(
+        (min(last, int((entry.at - axis.begin).total_seconds() // step)), entry.word == "succeeded") for entry in ended
+    )
+    return [Ends(counter[n, True], counter[n, False]) for n in range(last + 1)]

@@ -70,6 +70,7 @@ def _charts(report: Report) -> str:
     width = min(MAX_CHART_WIDTH, widest)
     mean = f"{report.mean_running:.1f} of {report.lanes} in use on average"
     rate = f"Ends in each {step_text(report.ends_step)}"
+    most = max(ends.count for ends in report.ends)
     axis = charts.axis_labels(report.axis)
     outages = " Red bands: starts waited for the server." if report.outages else ""
     drawings = "".join(
@@ -77,7 +78,7 @@ def _charts(report: Report) -> str:
             f"<h3>Places <small>{mean}</small></h3>{charts.gantt(report)}{axis}",
             f"<h3>Places taken <small>at most {report.lanes}</small></h3>{charts.running(report)}",
             f"<h3>Not begun <small>{len(report.statuses):,} at first</small></h3>{charts.not_begun(report)}",
-            f"<h3>{rate} <small>at most {max(report.ends):,}</small></h3>{charts.ends(report)}{axis}",
+            f"<h3>{rate} <small>at most {most:,}</small></h3>{charts.ends(report)}{axis}",
         )
     )
     return (
