@@ -327,6 +327,13 @@ def test_report_draws_the_journal_of_a_batch(run: Run, fakes: Sandbox) -> None:
     assert "workflow-async start --system opencast" in page
 
 
+def test_the_command_lines_name_the_csv_file_beside_the_journal(run: Run, fakes: Sandbox) -> None:
+    run("run", write_starts(fakes, "fails").name, *FAST_POLL, env=opencast_of(fakes))
+    run("report", "batch.sqlite", "--html", "batch.html")
+    page = Path("batch.html").read_text(encoding="utf-8")
+    assert "workflow-async run batch.csv --journal batch.sqlite --retry-failed" in page
+
+
 def test_a_file_that_cannot_be_written_exits_with_2(run: Run, fakes: Sandbox) -> None:
     run("run", write_starts(fakes, "noop"), "--journal", "b.sqlite", *FAST_POLL, env=opencast_of(fakes))
     result = run("report", "b.sqlite", "--html", "no/such/folder.html")

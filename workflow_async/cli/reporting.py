@@ -76,7 +76,9 @@ def report(journal: JournalFile, *, csv: Csv = False, html: HtmlFile = None, jso
 
 def _draw(journal: Path, file: Path, output: Output) -> Exit:
     """Write the report of a journal to an HTML file."""
-    text = html_report(anyio.run(read_history, journal), str(journal))
+    beside = journal.with_suffix(".csv")
+    starts = {"starts": str(beside)} if beside.is_file() else {}
+    text = html_report(anyio.run(read_history, journal), str(journal), **starts)
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:

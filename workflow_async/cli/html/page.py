@@ -24,10 +24,10 @@ ALL_HEADINGS = ("Outcome", "Id", "Definition", "Event", "Took", "Sent at", "Deta
 DURATION_HEADINGS = ("Ended", "Failed", "Median", "90 %", "Longest")
 
 
-def html_report(history: JournalHistory, journal: str) -> str:
-    """Return the page for a journal. `journal` is its path, for the command lines."""
+def html_report(history: JournalHistory, journal: str, starts: str = "BATCH.csv") -> str:
+    """Return the page for a journal. The paths of the journal and of the CSV file are for the command lines."""
     report = report_of(history)
-    sections = (_head(report), _charts(report), _durations(report), _failures(report, journal), _all(report))
+    sections = (_head(report), _charts(report), _durations(report), _failures(report, journal, starts), _all(report))
     title = safe(f"{report.system}: {plural(len(report.statuses), 'start')}")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -111,14 +111,14 @@ def _durations_row(durations: Durations, top: float) -> str:
     return f'<tr><td class="text">{shortened(durations.definition)}{cells}<td class="spread">{bar}'
 
 
-def _failures(report: Report, journal: str) -> str:
+def _failures(report: Report, journal: str, starts: str) -> str:
     if not report.failures:
         return ""
     words = {group.outcome for group in report.failures}
     again: list[tuple[str, ...]] = [("--retry-failed",)] if "failed" in words else []
     again += [("--again", "unknown")] if "unknown" in words else []
     again += [()] if words & {"refused", "not sent", "conflict"} and not again else []
-    lines = [shlex.join(("workflow-async", "run", "BATCH.csv", "--journal", journal, *words)) for words in again]
+    lines = [shlex.join(("workflow-async", "run", starts, "--journal", journal, *words)) for words in again]
     whole = f"<p>For all of them, with the CSV file of the batch:</p>{_commands(lines)}" if lines else ""
     groups = "".join(_group(group) for group in report.failures)
     return f"<section><h2>What did not succeed</h2>{groups}{whole}</section>"
