@@ -146,8 +146,9 @@ async def _run_batch(
 ) -> tuple[Exit, Sequence[Workflow]]:
     """Run a batch and print a row for each start. Return the exit code, and the workflows that did not succeed."""
     async with ctx.system.run_all(starts, options) as outcomes:
+        tally = BatchTally(ctx.system.name, len(starts), run=outcomes)
         try:
-            results = await (_json_results if ctx.output.json else _shown_results)(ctx, outcomes, len(starts))
+            results = await (_json_results if ctx.output.json else _shown_results)(ctx, tally)
         except anyio.get_cancelled_exc_class():
             command = ("workflow-async", *sys.argv[1:])
             print_interruption(ctx.output, outcomes.items.values(), options.journal, command)
@@ -156,20 +157,20 @@ async def _run_batch(
     return worst_code(map(exit_code, results)), unsuccessful
 
 
-async def _json_results(ctx: CommandContext, outcomes: Run[Any], _: int) -> Sequence[Result[Any]]:
+async def _json_results(ctx: CommandContext, tally: "BatchTally") -> Sequence[Result[Any]]:
     """Print a line of JSON for each result, and return the results."""
     results = []
-    async for result in outcomes:
+    async for result in tally.run:
         results.append(result)
-        ctx.output.record(result_row(result, outcomes))
+        ctx.output.record(result_row(result, tally.run))
     return results
 
 
-async def _shown_results(ctx: CommandContext, outcomes: Run[Any], expected: int) -> Sequence[Result[Any]]:
+async def _shown_results(ctx: CommandContext, tally: "BatchTally") -> Sequence[Result[Any]]:
     """Show the progress, then a row for each result. Return the results."""
+    outcomes = tally.run
     results: list[Result[Any]] = []
     rows: list[Row] = []
-    tally = BatchTally(ctx.system.name, expected, run=outcomes)
     log = StartedLog(ctx.output.err, outcomes)
     async with progress(ctx.output.err, [tally]), anyio.create_task_group() as tasks:
         tasks.start_soon(log.show)
