@@ -2,15 +2,13 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import typer
 
 from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async import __version__
-from workflow_async.cli import main, stopping
+from workflow_async.cli import main
 from workflow_async.cli.app import COMMANDS, load_command
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.id_args import expand_stdin, unique_ids
@@ -186,70 +184,3 @@ def test_a_start_conflict_exits_with_3_and_prints_the_message(run: Run, fakes: S
     result = run("start", event, "fast", env=opencast_of(fakes))
     assert result.exit_code == 3
     assert "409 StartConflict" in result.stderr
-
-
-def test_stop_stops_each_workflow_and_prints_each_error(run: Run, fakes: Sandbox) -> None:
-    running = fakes.opencast.start(fakes.opencast.event(), "holds")
-    (ended,) = fakes.opencast.seed(1, definitions=["noop"], age=1000)
-    result = run("stop", running, ended, env=opencast_of(fakes))
-    assert (result.exit_code, result.stdout) == (1, f"Workflow {running} is stopped\n")
-    assert f"workflow {ended} is succeeded already" in result.stderr
-
-
-def test_stop_terminates_workflows_on_preservica(run: Run, fakes: Sandbox) -> None:
-    ids = [fakes.preservica.state.seed(1, contexts=["45"])[0] for _ in range(2)]
-    result = run("stop", "-", "--json", env=preservica_of(fakes), stdin="\n".join(map(str, ids)))
-    assert [json.loads(line) for line in result.stdout.splitlines()] == [{"id": id, "asked": "terminate"} for id in ids]
-    assert result.exit_code == 0
-
-
-@pytest.mark.parametrize("variables", [opencast_of, preservica_of])
-def test_stop_does_nothing_if_stdin_holds_no_id(
-    variables: Callable[[Sandbox], dict[str, str]], run: Run, fakes: Sandbox
-) -> None:
-    result = run("stop", "-", env=variables(fakes), stdin="")
-    assert (result.exit_code, result.stdout) == (0, "")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-class TestConfirmation:
-    @pytest.fixture(autouse=True)
-    def terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sys, "stdin", Terminal())
-
-    def context(self, *, completing: bool = False) -> typer.Context:
-        command: Any = typer.main.get_command(typer.Typer(callback=lambda: None))
-        return typer.Context(command, resilient_parsing=completing)
-
-    def answering(self, monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
-        def confirm(_: str, *, err: bool) -> bool:
-            assert err
-            if answer is None:
-                raise typer.Abort
-            return bool(answer)
-
-        monkeypatch.setattr(typer, "confirm", confirm)
-
-    def test_yes_skips_the_question(self) -> None:
-        assert stopping.confirm(self.context(), yes=True)
-        assert not stopping.confirm(self.context(completing=True), yes=False)
-
-    def test_agreeing_continues(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.answering(monkeypatch, answer=True)
-        assert stopping.confirm(self.context(), yes=False)
-
-    def test_declining_stops_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.answering(monkeypatch, answer=False)
-        with pytest.raises(typer.Exit) as ended:
-            stopping.confirm(self.context(), yes=False)
-        assert ended.value.exit_code == 2
-
-    def test_ctrl_c_at_the_question_exits_with_130(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.answering(monkeypatch, answer=None)
-        with pytest.raises(typer.Exit) as ended:
-            stopping.confirm(self.context(), yes=False)
-        assert ended.value.exit_code == 130

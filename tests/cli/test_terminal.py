@@ -30,9 +30,11 @@ WITHOUT_SERVER_TEXT = {
     ("preservica", "watch"),
     ("preservica", "definitions"),
     ("opencast", "contexts"),
-    *(("opencast", name) for name in ("processes", "activate", "deactivate", "monitors")),
+    *(("opencast", name) for name in ("processes", "activate", "deactivate", "monitors", "retry")),
+    *(("preservica", name) for name in ("pause", "resume", "answer", "delete", "count")),
 }
-"""Calls that need not print a text of the server: two print only ids and states, and the others are rejected."""
+"""Calls that need not print a text of the server: three print only ids, states and numbers, and the others are
+rejected."""
 WITHOUT_SERVER = {"demo", "sandbox"}
 """Commands that talk only to the sandbox in their own process."""
 
@@ -66,6 +68,12 @@ def arguments(system: str) -> dict[str, tuple[object, ...]]:
         "watch": (RUNNING, FAILED, UNKNOWN, 99, *FAST_WATCH),
         "stop": (RUNNING, 99, "--yes"),
         "report": ("b.sqlite",),
+        "pause": (RUNNING, 99),
+        "resume": (RUNNING, 99),
+        "answer": ("retry", FAILED, 99),
+        "retry": (FAILED, 99),
+        "delete": (RUNNING, 99, "--yes"),
+        "count": (),
         "definitions": (),
         "contexts": (),
         "processes": (),

@@ -25,9 +25,18 @@ COMMANDS = {
         "Wait until workflows end, and show their progress. Select them by ids or by a filter.",
     ),
     "stop": (
-        "stopping:stop",
+        "changing:stop",
         "Stop workflows. Preservica ends them some time after it accepts the command.",
     ),
+    "pause": ("changing:pause", "Pause workflows (Opencast). The operation that is running continues to its end."),
+    "resume": ("changing:resume", "Resume paused workflows (Opencast)."),
+    "answer": (
+        "changing:answer",
+        "Answer workflows on hold after an error: retry the operation, or let it stay failed (Opencast).",
+    ),
+    "retry": ("changing:retry", "Retry failed or suspended workflows (Preservica)."),
+    "delete": ("changing:delete", "Delete workflows that have ended, with their jobs (Opencast)."),
+    "count": ("counting:count", "Count workflows. Opencast requires an administrator."),
     "definitions": ("listing:definitions", "List the workflow definitions of Opencast."),
     "contexts": ("listing:contexts", "List the workflow contexts of Preservica."),
     "processes": ("processes:processes", "List the ingest processes of Preservica."),
@@ -54,7 +63,7 @@ def load_command(name: str) -> Any:
     if inspect.iscoroutinefunction(function):
         from workflow_async.cli.command import with_client
 
-        function = with_client(function)
+        function = with_client(function, name)
     single = typer.Typer(add_completion=False)
     single.command(name)(function)
     return typer.main.get_command(single)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import anyio
 import typer
-from attrs import frozen
+from attrs import evolve, frozen
 
 from workflow_async.cli.choices import choice_option
 from workflow_async.cli.exit_codes import Exit, run_and_exit
@@ -83,14 +83,14 @@ def target(
 TARGET_OPTIONS = inspect.signature(target).parameters
 
 
-def with_client(function: Callable[..., Coroutine[Any, Any, Exit]]) -> Callable[..., None]:
-    """Return a command that calls `function` with an open client.
+def with_client(function: Callable[..., Coroutine[Any, Any, Exit]], name: str) -> Callable[..., None]:
+    """Return the command `name`, which calls `function` with an open client.
 
     The command has the parameters of the function, the server options and `--json`.
     """
 
     def command(*, json: Json = False, **arguments: Any) -> None:
-        chosen = target(**{name: arguments.pop(name) for name in TARGET_OPTIONS})
+        chosen = evolve(target(**{option: arguments.pop(option) for option in TARGET_OPTIONS}), command=name)
         run_and_exit(lambda: _run(chosen, Output(json=json), lambda ctx: function(ctx, **arguments)))
 
     _, *own_options = inspect.signature(function).parameters.values()

@@ -26,6 +26,8 @@ class Target:
     ca_file: Path | None = None
     client_cert: Path | None = None
     proxy: str | None = None
+    command: str = ""
+    """The name of the command. Some are for one system only."""
 
 
 class ConnectionOptions(TypedDict):

@@ -1,16 +1,17 @@
 """Opencast for the command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self, cast
 
-import anyio
 from attrs import frozen
 
 from workflow_async import OpencastClient, Poll
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import Run, Ticket
-from workflow_async.cli.exit_codes import Exit, UsageError, code_of, print_error, worst_code
-from workflow_async.cli.output import Column, Output
+from workflow_async.cli.exit_codes import UsageError
+from workflow_async.cli.output import Column
+from workflow_async.cli.systems.changes import Change, ChangeResult
 from workflow_async.cli.systems.system import (
     BatchOptions,
     ErrorFinder,
@@ -21,7 +22,6 @@ from workflow_async.cli.systems.system import (
 )
 from workflow_async.cli.target import Target, ask, connection_options, password_of
 from workflow_async.cli.timeline import Span, format_instant
-from workflow_async.errors import WorkflowAsyncError
 from workflow_async.monitor import Watch
 from workflow_async.opencast import Definition, Incident, Operation, Start, Workflow
 from workflow_async.opencast.credential_sources import VARIABLES, from_variable
@@ -35,6 +35,8 @@ FILTERS = {
     "sort": "sort",
 }
 """The client's name of each filter option."""
+COUNT_FILTERS = {"state": "state", "definition": "definition_id", "operation": "current_operation"}
+"""The client's name of each filter option of `count`."""
 WORKFLOWS: Sequence["Column[Workflow]"] = (
     Column("ID", lambda workflow: str(workflow.id), 9),
     Column("STATE", lambda workflow: workflow.state_text, 12),
@@ -67,6 +69,7 @@ class OpencastSystem:
     title: ClassVar[str] = "Opencast"
     variables: ClassVar[Mapping[str, str]] = VARIABLES
     has_credentials_file: ClassVar[bool] = False
+    own_commands: ClassVar[frozenset[str]] = frozenset({"definitions", "pause", "resume", "answer", "delete"})
     start_columns: ClassVar[tuple[str, ...]] = ("event", "definition")
 
     @classmethod
@@ -143,23 +146,24 @@ class OpencastSystem:
         message = f"Workflow {workflow.id} of {workflow.definition_id} is {workflow.state_text}"
         return StartedWorkflow(workflow.id, workflow, message)
 
-    async def stop(self, workflow_ids: Sequence[int], output: Output) -> Exit:
-        """Stop workflows concurrently. An error is printed and does not stop the others."""
-        codes: list[Exit] = []
+    def change(self, name: str) -> Change:
+        """Return the function for a change. Raise `UsageError` for "retry", which Opencast does not have."""
+        workflows = self.client.workflows
+        changes: dict[str, Callable[[int], Awaitable[Workflow | None]]] = {
+            "stop": workflows.stop,
+            "pause": workflows.pause,
+            "resume": workflows.resume,
+            "delete": workflows.delete,
+            "answer retry": partial(workflows.answer, answer="retry"),
+            "answer fail": partial(workflows.answer, answer="fail"),
+        }
+        if name not in changes:
+            raise UsageError("Opencast retries only an operation on hold: use the command answer retry")
+        return partial(_change, changes[name])
 
-        async def stop_one(id: int) -> None:
-            try:
-                workflow = await self.client.workflows.stop(id)
-            except WorkflowAsyncError as error:
-                print_error(error)
-                codes.append(code_of(error))
-            else:
-                output.result(workflow, f"Workflow {id} is {workflow.state_text}")
-
-        async with anyio.create_task_group() as tasks:
-            for id in workflow_ids:
-                tasks.start_soon(stop_one, id)
-        return worst_code(codes)
+    async def count(self, options: Mapping[str, object]) -> int:
+        """Count workflows. Raise `UsageError` for a filter that Opencast does not have."""
+        return await self.client.workflows.count(**used_filters(options, COUNT_FILTERS, f"A count of {self.title}"))
 
     def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[Workflow]:
         """Watch workflows by id."""
@@ -195,6 +199,13 @@ class OpencastSystem:
             retry_failed=options.retry_failed,
             limit=options.limit,
         )
+
+
+async def _change(change: Callable[[int], Awaitable[Workflow | None]], id: int) -> ChangeResult:
+    workflow = await change(id)
+    if workflow is None:
+        return ChangeResult({"id": id, "deleted": True}, f"Workflow {id} is deleted")
+    return ChangeResult(workflow, f"Workflow {id} is {workflow.state_text}")
 
 
 def _span(operation: Operation, *, ended: bool) -> Span:

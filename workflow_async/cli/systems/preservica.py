@@ -8,8 +8,9 @@ from attrs import frozen
 from workflow_async import Poll
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import Run, Ticket
-from workflow_async.cli.exit_codes import Exit, UsageError
-from workflow_async.cli.output import Column, Output
+from workflow_async.cli.exit_codes import UsageError
+from workflow_async.cli.output import Column
+from workflow_async.cli.systems.changes import Change, ChangeResult, NothingToStop
 from workflow_async.cli.systems.system import BatchOptions, ErrorFinder, PageTable, StartedWorkflow, used_filters
 from workflow_async.cli.target import Target, ask, connection_options, password_of
 from workflow_async.cli.timeline import Span, format_instant
@@ -73,6 +74,9 @@ class PreservicaSystem:
         "tenant": "PRESERVICA_TENANT",
     }
     has_credentials_file: ClassVar[bool] = True
+    own_commands: ClassVar[frozenset[str]] = frozenset(
+        {"contexts", "processes", "activate", "deactivate", "monitors", "retry"}
+    )
     start_columns: ClassVar[tuple[str, ...]] = ("context",)
 
     @classmethod
@@ -139,12 +143,31 @@ class PreservicaSystem:
             started.id, started, f"Workflow {started.id} started with correlation id {started.correlation_id}"
         )
 
-    async def stop(self, workflow_ids: Sequence[int], output: Output) -> Exit:
-        """Ask the server to terminate workflows. They end some time after the response."""
-        await self.client.workflows.terminate(*workflow_ids)
-        for id in workflow_ids:
-            output.result({"id": id, "asked": "terminate"}, f"Workflow {id} will be terminated")
-        return Exit.DONE
+    def change(self, name: str) -> Change:
+        """Return the function for a change. Raise `UsageError` for one that Preservica does not have."""
+        if name == "stop":
+            return self._terminate
+        if name == "retry":
+            return self._retry
+        raise UsageError(f"Preservica cannot {name} a workflow: it has the commands stop and retry")
+
+    async def _terminate(self, id: int) -> ChangeResult:
+        """Ask the server to terminate a workflow. It ends some time after the response."""
+        workflow = await self.client.workflows.get(id)  # the server accepts ids that do not exist
+        if workflow.phase.final:
+            raise NothingToStop(workflow)
+        await self.client.workflows.terminate(id)
+        return ChangeResult({"id": id, "asked": "terminate"}, f"Workflow {id} will be terminated")
+
+    async def _retry(self, id: int) -> ChangeResult:
+        """Ask the server to retry a workflow."""
+        await self.client.workflows.get(id)
+        await self.client.workflows.retry(id)
+        return ChangeResult({"id": id, "asked": "retry"}, f"Workflow {id} will be retried")
+
+    async def count(self, options: Mapping[str, object]) -> int:
+        """Count workflows. Raise `UsageError` for a filter that Preservica does not have."""
+        return await self.client.workflows.count(**used_filters(options, FILTERS, self.title))
 
     def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[Workflow]:
         """Watch workflows by id."""

@@ -10,8 +10,9 @@ from attrs import frozen
 from workflow_async import Page, Poll
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import OnConflict, Run, Ticket
-from workflow_async.cli.exit_codes import Exit, UsageError
-from workflow_async.cli.output import Column, Output
+from workflow_async.cli.exit_codes import UsageError
+from workflow_async.cli.output import Column
+from workflow_async.cli.systems.changes import Change
 from workflow_async.cli.target import Target
 from workflow_async.cli.timeline import Span
 from workflow_async.monitor import Watch, WhenParked
@@ -80,6 +81,8 @@ class System(Protocol[W, S]):
     """The environment variable of each option that reads one."""
     has_credentials_file: ClassVar[bool]
     """True if `--credentials` implies this system."""
+    own_commands: ClassVar[frozenset[str]]
+    """The commands that only this system has."""
     start_columns: ClassVar[tuple[str, ...]]
     """The columns that a CSV file of starts must have."""
 
@@ -141,8 +144,15 @@ class System(Protocol[W, S]):
         """Start a workflow from command-line arguments. Raise `UsageError` for a wrong number of them."""
         ...
 
-    async def stop(self, workflow_ids: Sequence[int], output: Output) -> Exit:
-        """Stop workflows, print the result of each, and return the exit code."""
+    def change(self, name: str) -> Change:
+        """Return the function for a change, such as "stop". Raise `UsageError` if the system has no such change."""
+        ...
+
+    async def count(self, options: Mapping[str, object]) -> int:
+        """Count workflows. `options` are the filters by option name, None or [] where not given.
+
+        Raises `UsageError` for a filter that the system does not have.
+        """
         ...
 
     def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[W]:

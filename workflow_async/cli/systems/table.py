@@ -13,14 +13,19 @@ SYSTEMS: Mapping[str, type[AnySystem]] = {system.name: system for system in (Ope
 
 
 def choose_system(target: Target, environment: Mapping[str, str]) -> type[AnySystem]:
-    """Return the system that the options name, else the only one that has environment variables, else the default."""
+    """Return the system that the options name, else the only one that has environment variables.
+
+    If several or none have variables, return the only system that has the command, else the default.
+    """
     if target.system is not None:
         return SYSTEMS[target.system]
     default, *_ = SYSTEMS.values()
     configured = [system for system in SYSTEMS.values() if _has_variables(system, environment)]
     if target.credentials is not None:
         return next(system for system in SYSTEMS.values() if system.has_credentials_file)
-    return configured[0] if len(configured) == 1 else default
+    if len(configured) == 1:
+        return configured[0]
+    return next((system for system in SYSTEMS.values() if target.command in system.own_commands), default)
 
 
 def system_for(target: Target) -> AnySystem:
