@@ -4,9 +4,10 @@ import pytest
 
 from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async.cli.exit_codes import UsageError
-from workflow_async.cli.systems.opencast import FILTERS
+from workflow_async.cli.systems.opencast_tables import FILTERS
 from workflow_async.cli.systems.system import used_filters
 from workflow_async.sandbox import Sandbox
+from workflow_async.sandbox.opencast.releases import Release
 
 
 def test_filters_get_the_names_of_the_client() -> None:
@@ -44,8 +45,49 @@ def test_an_empty_listing_is_a_heading_and_no_json(run: Run, sandbox_11: Sandbox
 def test_an_opencast_without_a_list_lists_by_events(run: Run, fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "publish")
     result = run("list", env=opencast_of(fakes))
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stderr) == (
+        0,
+        "This server has no list of workflows: found by their events (source event).\n",
+    )
     assert str(id) in result.stdout
+
+
+def test_only_a_listing_by_events_says_so_on_stderr(run: Run, fakes: Sandbox, sandbox_11: Sandbox) -> None:
+    for sandbox, remark in ((fakes, True), (sandbox_11, False)):
+        (id,) = sandbox.opencast.seed(1)
+        result = run("list", "--json", env=opencast_of(sandbox))
+        assert json.loads(result.stdout)["id"] == id
+        assert ("no list of workflows" in result.stderr) is remark
+
+
+@pytest.mark.parametrize("release", ["11", "16"])
+def test_list_event_lists_the_workflows_of_one_event(run: Run, release: Release) -> None:
+    with Sandbox(release) as sandbox:
+        event = sandbox.opencast.event()
+        id = sandbox.opencast.start(event, "publish")
+        sandbox.opencast.start(sandbox.opencast.event(), "publish")
+        sandbox.opencast.state.commit()
+        result = run("list", "--event", event, "--json", env=opencast_of(sandbox))
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == [id]
+
+
+def test_events_are_listed_with_the_state_of_their_workflow(run: Run, fakes: Sandbox) -> None:
+    (id,) = fakes.opencast.seed(1, definitions=["review"], age=100)
+    event = fakes.opencast.state.engine.runs[id].subject
+    fakes.opencast.event(title="Geometry")
+    fakes.opencast.state.commit()
+    result = run("events", "--status", "paused", env=opencast_of(fakes))
+    heading, row = result.stdout.splitlines()
+    assert heading.split() == ["ID", "STATUS", "START", "TITLE", "SERIES"]
+    assert row.startswith(f"{event}  paused ")
+    both = run("events", "--id", event, "--status", "paused", "--json", env=opencast_of(fakes))
+    assert json.loads(both.stdout)["id"] == event
+
+
+def test_preservica_has_no_events(run: Run, fakes: Sandbox) -> None:
+    result = run("events", env=preservica_of(fakes))
+    assert (result.exit_code, fakes.preservica.requests) == (2, [])
+    assert "Preservica has no events: use the command list" in result.stderr
 
 
 def test_workflows_that_cannot_be_listed_exit_with_3_and_say_why(run: Run, fakes: Sandbox) -> None:

@@ -42,6 +42,16 @@ def test_the_sandbox_prints_variables_to_export(run: Run, stop_signal: signal.Si
     assert signal.getsignal(stop_signal) is before
 
 
+def test_the_sandbox_prints_commands_to_try_with_its_ids(
+    run: Run, stop_signal: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = run("sandbox", "--port", 0, "--workflows", 3).stderr.splitlines()
+    assert "  workflow-async show 1000" in shown
+    assert f"  workflow-async start {module.EVENT} fast --wait" in shown
+    assert shown[-1] == "Serving until Ctrl-C"
+    assert "show" not in run("sandbox", "--port", 0, "--workflows", 0).stderr
+
+
 def test_a_port_in_use_exits_with_3(run: Run, fakes: Sandbox) -> None:
     port = int(fakes.opencast.url.rpartition(":")[2])
     result = run("sandbox", "--port", port, "--json")

@@ -31,7 +31,7 @@ WITHOUT_SERVER_TEXT = {
     ("preservica", "definitions"),
     ("opencast", "contexts"),
     *(("opencast", name) for name in ("processes", "activate", "deactivate", "monitors", "retry")),
-    *(("preservica", name) for name in ("pause", "resume", "answer", "delete", "count")),
+    *(("preservica", name) for name in ("pause", "resume", "answer", "delete", "count", "events")),
 }
 """Calls that need not print a text of the server: three print only ids, states and numbers, and the others are
 rejected."""
@@ -74,6 +74,7 @@ def arguments(system: str) -> dict[str, tuple[object, ...]]:
         "retry": (FAILED, 99),
         "delete": (RUNNING, 99, "--yes"),
         "count": (),
+        "events": (),
         "definitions": (),
         "contexts": (),
         "processes": (),

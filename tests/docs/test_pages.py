@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documentation import Page, pages, run_commands, run_programs, run_session, served
+from tests.support.documentation import (
+    README,
+    Page,
+    pages,
+    run_commands,
+    run_programs,
+    run_section,
+    run_session,
+    sandbox_process,
+    served,
+)
 
 COMMANDS = "command-line"
 """The page whose shell commands run too."""
@@ -57,3 +67,9 @@ def test_a_block_that_fails_is_reported(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in run(Page(page), tmp_path / "session")
     page.write_text("```python\n# first.py\nraise SystemExit(3)\n```\n")
     assert "first.py" in run(Page(page), tmp_path / "program")
+
+
+@pytest.mark.parametrize("options", [[], ["--opencast-version", "11", "--speed", "50"]], ids=["default", "readme"])
+def test_the_command_line_block_of_the_readme_runs_as_pasted(tmp_path: Path, options: list[str]) -> None:
+    with sandbox_process(*options) as systems:
+        assert "Workflow 1000 is" in run_section(Page(README), "Command line", systems, tmp_path)

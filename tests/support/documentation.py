@@ -81,15 +81,21 @@ def served(page: Page) -> Iterator[Mapping[str, str]]:
     if not page.sandbox:
         yield {}
         return
-    command = [sys.executable, "-m", "workflow_async", *page.sandbox, "--port", "0", "--json"]
+    with sandbox_process(*page.sandbox[1:]) as systems:
+        yield {
+            OPENCAST: systems["opencast"]["url"].partition("//")[2],
+            PRESERVICA: systems["preservica"]["url"].partition("//")[2],
+        }
+
+
+@contextmanager
+def sandbox_process(*options: str) -> Iterator[Mapping[str, Mapping[str, str]]]:
+    """Run `workflow-async sandbox` with these options on free ports. Yield the access to both systems."""
+    command = [sys.executable, "-m", "workflow_async", "sandbox", *options, "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_env()) as process:
         try:
             assert process.stdout is not None
-            systems = json.loads(process.stdout.readline())
-            yield {
-                OPENCAST: systems["opencast"]["url"].partition("//")[2],
-                PRESERVICA: systems["preservica"]["url"].partition("//")[2],
-            }
+            yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
 
@@ -119,8 +125,20 @@ def run_commands(page: Page, addresses: Mapping[str, str], folder: Path) -> str:
     """Run all shell blocks of a page in one shell, except the one that starts the sandbox. Return the output."""
     shell = [block.text for block in page.blocks if block.language == "sh"]
     blocks = [text for text in shell if "workflow-async sandbox" not in text]
-    script = f'workflow-async() {{ {shlex.quote(sys.executable)} -m workflow_async "$@"; }}\n' + "\n".join(blocks)
-    done = _run(["bash", "-euo", "pipefail", "-c", _with_free_ports(script, addresses)], folder)
+    return _run_shell(page, _with_free_ports("\n".join(blocks), addresses), folder)
+
+
+def run_section(page: Page, heading: str, systems: Mapping[str, Mapping[str, str]], folder: Path) -> str:
+    """Run the shell blocks of one section of a page with the variables of an Opencast. Return the output."""
+    (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## )", page.text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    variables = [f"export OPENCAST_{name.upper()}={shlex.quote(text)}" for name, text in systems["opencast"].items()]
+    return _run_shell(page, "\n".join([*variables, *blocks]), folder)
+
+
+def _run_shell(page: Page, script: str, folder: Path) -> str:
+    function = f'workflow-async() {{ {shlex.quote(sys.executable)} -m workflow_async "$@"; }}\n'
+    done = _run(["bash", "-euo", "pipefail", "-c", function + script], folder)
     assert done.returncode == 0, f"{page.path.name}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

@@ -37,6 +37,7 @@ IN_XML = "".join(char for char in EVIL if char in "\t\n\r" or (char >= " " and c
 """The part of the text that XML allows."""
 RUNNING, FAILED, UNKNOWN = 1, 2, 3
 """Ids: a workflow that ends after some requests, a failed one, and one with an unknown state."""
+EVENT_KEYS = ("identifier", "title", "status", "series", "is_part_of")
 
 
 def is_harmless(text: str) -> bool:
@@ -58,10 +59,9 @@ class HostileOpencast:
             return json_response([{"identifier": EVIL, "title": EVIL, "description": EVIL, "tags": [EVIL]}])
         if path == "/api/workflows" and request.method == "POST":
             return self._start_response(request)
-        if path == "/api/workflows":
-            return json_response(
-                [self._workflow(id) for id in (RUNNING, FAILED, UNKNOWN)] if "offset=0" in str(request.url) else []
-            )
+        if path in {"/api/workflows", "/api/events"}:
+            rows = self._workflows() if path == "/api/workflows" else [dict.fromkeys(EVENT_KEYS, EVIL)]
+            return json_response(rows if "offset=0" in str(request.url) else [])
         if path.startswith("/api/workflows/") and int(last) in {RUNNING, FAILED, UNKNOWN} and request.method == "GET":
             return json_response(self._workflow(int(last)))
         return json_response({"message": EVIL}, 409)
@@ -72,6 +72,9 @@ class HostileOpencast:
         if definition == "refused":
             return json_response({"message": EVIL}, 400)
         return json_response({**self._workflow(FAILED), "event_identifier": event}, 201)
+
+    def _workflows(self) -> list[dict[str, object]]:
+        return [self._workflow(id) for id in (RUNNING, FAILED, UNKNOWN)]
 
     def _workflow(self, id: int) -> dict[str, object]:
         state_of_running = "running" if next(self.gets) < 12 else "succeeded"

@@ -1,4 +1,4 @@
-"""The commands `list`, `definitions` and `contexts`."""
+"""The commands `list`, `events`, `definitions` and `contexts`."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
@@ -43,6 +43,14 @@ Since = Annotated[
 Until = Annotated[
     datetime | None, typer.Option(help="Started at this time or earlier (UTC).", rich_help_panel=PRESERVICA)
 ]
+EventIds = Annotated[list[str] | None, typer.Option("--id", help="The id of an event. Repeatable.")]
+EventStatus = Annotated[
+    str | None, typer.Option(help="Such as processing, processed, processing_failure, paused or scheduled.")
+]
+Series = Annotated[str | None, typer.Option(help="The id of a series.")]
+Presenters = Annotated[list[str] | None, typer.Option("--presenter", help="A whole name. Repeatable.")]
+EventText = Annotated[str | None, typer.Option(help="A word in any field of the event.")]
+EventSort = Annotated[str | None, typer.Option("--sort", help="A key and its direction, such as start:desc.")]
 ContextDefinition = Annotated[
     str | None, typer.Option(help="A definition id, such as com.preservica.core.workflow.ingest.")
 ]
@@ -68,7 +76,8 @@ async def list_workflows(
 ) -> Exit:
     """List workflows page by page.
 
-    Opencast 12 and later has no list of workflows. Use `watch` and `show` with the ids that your starts returned.
+    Opencast 12 and later has no list of workflows. They are then found by their events, with a request for each event.
+    That needs ROLE_ADMIN, and `--state running`, `--event` or `--limit` make it cheap.
     """
     options = {
         "state": state,
@@ -86,6 +95,22 @@ async def list_workflows(
     return await _print(ctx, ctx.system.list_workflows(options, limit=limit, consistency=mode))
 
 
+async def events(
+    ctx: CommandContext,
+    *,
+    id: EventIds = None,
+    status: EventStatus = None,
+    series: Series = None,
+    presenter: Presenters = None,
+    text: EventText = None,
+    sort: EventSort = None,
+    limit: Limit = None,
+) -> Exit:
+    """List the events of Opencast, with the state of their latest workflow."""
+    options = {"id": id, "status": status, "series": series, "presenter": presenter, "text": text, "sort": sort}
+    return await _print(ctx, ctx.system.list_events(options, limit=limit))
+
+
 async def definitions(ctx: CommandContext, *, tag: Tag = None, limit: Limit = None) -> Exit:
     """List the workflow definitions of Opencast."""
     return await _print(ctx, ctx.system.list_definitions(tags=tag, limit=limit))
@@ -98,6 +123,7 @@ async def contexts(ctx: CommandContext, *, type: ContextType = None, definition:
 
 async def _print(ctx: CommandContext, table: PageTable[Any]) -> Exit:
     await ctx.output.pages(table.columns, table.pages)
+    ctx.output.note(table.note())
     return Exit.DONE
 
 

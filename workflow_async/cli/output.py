@@ -94,6 +94,11 @@ class Output:
         """Write a message to stdout."""
         print_message(self.out, text, style)
 
+    def note(self, text: str) -> None:
+        """Write a remark about the data to stderr. Nothing if it is empty."""
+        if text:
+            print_message(self.err, text, "dim")
+
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Write pairs of a name and a text, one below the other."""
         margin = max(len(printable_text(name)) for name, _ in facts)

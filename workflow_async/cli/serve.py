@@ -3,7 +3,7 @@
 import importlib
 import shlex
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from time import sleep
 from typing import TYPE_CHECKING, Annotated, cast
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from workflow_async.sandbox.opencast.releases import Release
 
 SLEEP_INTERVAL = 3600
+EVENT = "3f9a1c52-7d64-4b0e-9c1d-5e2a8b7f0c61"
+"""The id of an event without a workflow, which the README starts a workflow on."""
 
 
 SANDBOX_EXTRA = frozenset({"starlette", "uvicorn"})
@@ -86,8 +88,9 @@ def set_faults(fakes: "Sandbox", texts: Iterable[str]) -> None:
 
 def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:
     """Serve until SIGINT or SIGTERM."""
-    fakes.opencast.seed(workflows)
+    ids = fakes.opencast.seed(workflows)
     fakes.preservica.seed(workflows)
+    fakes.opencast.event(identifier=EVENT, title="An event to try")
     with ExitStack() as stack:
         try:
             stack.enter_context(fakes)
@@ -95,6 +98,8 @@ def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:
             raise SandboxError(f"the sandbox cannot be served: {error}") from None
         with suppress(KeyboardInterrupt), interrupt_on_signals():
             print_access(fakes, output)
+            if not output.json:
+                print_examples(ids, output)
             while True:
                 sleep(SLEEP_INTERVAL)
     return Exit.DONE
@@ -120,6 +125,15 @@ def print_access(fakes: "Sandbox", output: Output) -> None:
     for system, fields in servers.items():
         for name, value in fields.items():
             output.message(f"export {SYSTEMS[system].variables[name]}={shlex.quote(value)}")
+
+
+def print_examples(ids: Sequence[int], output: Output) -> None:
+    """Print commands to try, with ids that the sandbox has, on stderr."""
+    print_message(output.err, "Paste these lines into another terminal, then try:")
+    for id in ids[:1]:
+        print_message(output.err, f"  workflow-async show {id}")
+    print_message(output.err, "  workflow-async events --status processing --limit 5")
+    print_message(output.err, f"  workflow-async start {EVENT} fast --wait")
     print_message(output.err, "Serving until Ctrl-C")
 
 

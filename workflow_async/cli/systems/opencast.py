@@ -10,8 +10,18 @@ from workflow_async import OpencastClient, Poll
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import Run, Ticket
 from workflow_async.cli.exit_codes import UsageError
-from workflow_async.cli.output import Column
 from workflow_async.cli.systems.changes import Change, ChangeResult
+from workflow_async.cli.systems.opencast_tables import (
+    COUNT_FILTERS,
+    DEFINITIONS,
+    ERRORS,
+    EVENT_FILTERS,
+    EVENTS,
+    FILTERS,
+    NO_PROCESSES,
+    WORKFLOWS,
+    SourcedPages,
+)
 from workflow_async.cli.systems.system import (
     BatchOptions,
     ErrorFinder,
@@ -21,42 +31,10 @@ from workflow_async.cli.systems.system import (
     used_filters,
 )
 from workflow_async.cli.target import Target, ask, connection_options, password_of
-from workflow_async.cli.timeline import Span, format_instant
+from workflow_async.cli.timeline import Span
 from workflow_async.monitor import Watch
-from workflow_async.opencast import Definition, Incident, Operation, Start, Workflow
+from workflow_async.opencast import Definition, Event, Incident, Operation, Start, Workflow
 from workflow_async.opencast.credential_sources import VARIABLES, from_variable
-
-FILTERS = {
-    "state": "state",
-    "event": "event_id",
-    "definition": "definition_id",
-    "creator": "event_creator",
-    "text": "text_filter",
-    "sort": "sort",
-}
-"""The client's name of each filter option."""
-COUNT_FILTERS = {"state": "state", "definition": "definition_id", "operation": "current_operation"}
-"""The client's name of each filter option of `count`."""
-WORKFLOWS: Sequence["Column[Workflow]"] = (
-    Column("ID", lambda workflow: str(workflow.id), 9),
-    Column("STATE", lambda workflow: workflow.state_text, 12),
-    Column("EVENT", lambda workflow: workflow.event_id, 36),
-    Column("DEFINITION", lambda workflow: workflow.definition_id),
-    Column("CREATOR", lambda workflow: workflow.creator or ""),
-)
-DEFINITIONS: Sequence["Column[Definition]"] = (
-    Column("ID", lambda definition: definition.id),
-    Column("TITLE", lambda definition: definition.title),
-    Column("TAGS", lambda definition: ", ".join(definition.tags)),
-)
-ERRORS: Sequence["Column[Incident]"] = (
-    Column("WORKFLOW", lambda error: str(error.workflow_id), 9),
-    Column("TIME", lambda error: format_instant(error.timestamp), 20),
-    Column("SEVERITY", lambda error: error.severity_text, 9),
-    Column("HOST", lambda error: error.host, 30),
-    Column("ERROR", lambda error: error.message),
-)
-NO_PROCESSES = "Opencast has no ingest processes: they are Preservica's"
 
 
 @frozen
@@ -69,7 +47,7 @@ class OpencastSystem:
     title: ClassVar[str] = "Opencast"
     variables: ClassVar[Mapping[str, str]] = VARIABLES
     has_credentials_file: ClassVar[bool] = False
-    own_commands: ClassVar[frozenset[str]] = frozenset({"definitions", "pause", "resume", "answer", "delete"})
+    own_commands: ClassVar[frozenset[str]] = frozenset({"events", "definitions", "pause", "resume", "answer", "delete"})
     start_columns: ClassVar[tuple[str, ...]] = ("event", "definition")
 
     @classmethod
@@ -94,8 +72,13 @@ class OpencastSystem:
     ) -> PageTable[Workflow]:
         """List workflows. Raise `UsageError` for a filter that Opencast does not have."""
         filters = used_filters(options, FILTERS, self.title)
-        listing = self.client.workflows.list(limit=limit, consistency=consistency, **filters)
-        return PageTable(WORKFLOWS, listing.pages())
+        pages = SourcedPages(self.client.workflows.list(limit=limit, consistency=consistency, **filters).pages())
+        return PageTable(WORKFLOWS, pages, pages.note)
+
+    def list_events(self, options: Mapping[str, object], *, limit: int | None) -> PageTable[Event]:
+        """List events. Raise `UsageError` for a filter that Opencast does not have."""
+        filters = used_filters(options, EVENT_FILTERS, self.title)
+        return PageTable(EVENTS, self.client.events.list(limit=limit, **filters).pages())
 
     def list_definitions(self, *, tags: Sequence[str] | None, limit: int | None) -> PageTable[Definition]:
         """List workflow definitions."""

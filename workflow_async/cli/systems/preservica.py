@@ -98,6 +98,10 @@ class PreservicaSystem:
         listing = self.client.workflows.list(limit=limit, consistency=consistency, **filters)
         return PageTable(WORKFLOWS, listing.pages())
 
+    def list_events(self, options: Mapping[str, object], *, limit: int | None) -> PageTable[Any]:
+        """Raise `UsageError`, because Preservica has no events."""
+        raise UsageError("Preservica has no events: use the command list")
+
     def list_definitions(self, *, tags: Sequence[str] | None, limit: int | None) -> PageTable[Any]:
         """Raise `UsageError`, because Preservica has no list of definitions."""
         raise UsageError("Preservica has no list of workflow definitions: use the command contexts")

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from workflow_async import Page, Poll
 from workflow_async._listing.scan import Consistency
@@ -29,6 +29,8 @@ class PageTable(Generic[T]):
 
     columns: Sequence[Column[T]]
     pages: AsyncIterator[Page[T]]
+    note: Callable[[], str] = field(default=lambda: "")
+    """Returns what to say about the listing after its last page, "" for nothing."""
 
 
 @frozen
@@ -102,6 +104,13 @@ class System(Protocol[W, S]):
         """List workflows. `options` are the filters by option name, None or [] where not given.
 
         Raises `UsageError` for a filter that the system does not have.
+        """
+        ...
+
+    def list_events(self, options: Mapping[str, object], *, limit: int | None) -> PageTable[Any]:
+        """List events. `options` are the filters by option name, None or [] where not given.
+
+        Raises `UsageError` if the system has none.
         """
         ...
 

@@ -1,0 +1,83 @@
+"""The filters and the tables of Opencast for the command line."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Self
+
+from attrs import define, field
+
+from workflow_async import Page
+from workflow_async.cli.output import Column
+from workflow_async.cli.timeline import format_instant
+from workflow_async.opencast import Definition, Event, Incident, Workflow
+from workflow_async.opencast.event_query import STATUS_PREFIX
+
+FILTERS = {
+    "state": "state",
+    "event": "event_id",
+    "definition": "definition_id",
+    "creator": "event_creator",
+    "text": "text_filter",
+    "sort": "sort",
+}
+"""The client's name of each filter option."""
+COUNT_FILTERS = {"state": "state", "definition": "definition_id", "operation": "current_operation"}
+"""The client's name of each filter option of `count`."""
+WORKFLOWS: Sequence["Column[Workflow]"] = (
+    Column("ID", lambda workflow: str(workflow.id), 9),
+    Column("STATE", lambda workflow: workflow.state_text, 12),
+    Column("EVENT", lambda workflow: workflow.event_id, 36),
+    Column("DEFINITION", lambda workflow: workflow.definition_id),
+    Column("CREATOR", lambda workflow: workflow.creator or ""),
+)
+EVENT_FILTERS = {
+    "id": "identifier",
+    "status": "status",
+    "series": "series_id",
+    "presenter": "presenter",
+    "text": "text_filter",
+    "sort": "sort",
+}
+"""The client's name of each filter option of `events`."""
+EVENTS: Sequence["Column[Event]"] = (
+    Column("ID", lambda event: event.id, 36),
+    Column("STATUS", lambda event: event.status.removeprefix(STATUS_PREFIX).lower(), 20),
+    Column("START", lambda event: format_instant(event.start), 20),
+    Column("TITLE", lambda event: event.title),
+    Column("SERIES", lambda event: event.series_title or event.series),
+)
+DEFINITIONS: Sequence["Column[Definition]"] = (
+    Column("ID", lambda definition: definition.id),
+    Column("TITLE", lambda definition: definition.title),
+    Column("TAGS", lambda definition: ", ".join(definition.tags)),
+)
+ERRORS: Sequence["Column[Incident]"] = (
+    Column("WORKFLOW", lambda error: str(error.workflow_id), 9),
+    Column("TIME", lambda error: format_instant(error.timestamp), 20),
+    Column("SEVERITY", lambda error: error.severity_text, 9),
+    Column("HOST", lambda error: error.host, 30),
+    Column("ERROR", lambda error: error.message),
+)
+NO_PROCESSES = "Opencast has no ingest processes: they are Preservica's"
+
+
+@define
+class SourcedPages:
+    """The pages of a list of workflows. Remembers where the rows came from."""
+
+    _pages: AsyncIterator[Page[Workflow]]
+    _sources: set[str] = field(factory=set, init=False)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[Workflow]:
+        page = await anext(self._pages)
+        self._sources.update(workflow.source for workflow in page.items if workflow.source is not None)
+        return page
+
+    def note(self) -> str:
+        """Return that the server has no list of workflows, if rows came from elsewhere."""
+        found = sorted(self._sources - {"list"})
+        if not found:
+            return ""
+        return f"This server has no list of workflows: found by their events (source {' and '.join(found)})."
