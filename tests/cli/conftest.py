@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from workflow_async.cli.app import app
 from workflow_async.sandbox import Sandbox
 
-PREFIXES = ("OPENCAST_", "PRESERVICA_")
+PREFIXES = ("OPENCAST_", "PRESERVICA_", "WORKFLOW_ASYNC_PROFILE")
 Run = Callable[..., Result]
 Launch = Callable[..., "Launched"]
 
@@ -61,6 +61,7 @@ def no_server_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         if name.startswith(PREFIXES):
             monkeypatch.delenv(name)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
 
 

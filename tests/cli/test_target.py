@@ -9,10 +9,11 @@ import trustme
 import typer
 
 from workflow_async.cli.exit_codes import UsageError
+from workflow_async.cli.secret_sources import read_password
 from workflow_async.cli.systems import SYSTEMS, choose_system, system_for
 from workflow_async.cli.systems.opencast import OpencastSystem
 from workflow_async.cli.systems.preservica import PreservicaSystem
-from workflow_async.cli.target import Target, read_password
+from workflow_async.cli.target import Target
 from workflow_async.errors import InvalidArgument
 
 OPENCAST = {"OPENCAST_URL": "https://oc.example.org"}
@@ -84,7 +85,7 @@ def test_a_missing_or_empty_or_binary_password_file_is_rejected(tmp_path: Path) 
 
 
 def test_without_a_server_the_error_names_the_variables() -> None:
-    with pytest.raises(UsageError, match=r"--url, or set OPENCAST_URL, or PRESERVICA_SERVER"):
+    with pytest.raises(UsageError, match=r"--url or --profile, or set OPENCAST_URL, or PRESERVICA_SERVER"):
         system_for(Target())
 
 

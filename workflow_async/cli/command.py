@@ -35,6 +35,10 @@ def target(
         str | None,
         choice_option(choices=SYSTEMS, help="Default: chosen by the environment variables.", rich_help_panel=PANEL),
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="A server in config.toml. Default: WORKFLOW_ASYNC_PROFILE.", rich_help_panel=PANEL),
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help="Default: OPENCAST_URL or PRESERVICA_SERVER.", rich_help_panel=PANEL)
     ] = None,
@@ -45,6 +49,21 @@ def target(
     password_file: Annotated[
         Path | None,
         typer.Option(help="Default: OPENCAST_PASSWORD or PRESERVICA_PASSWORD, or a prompt.", rich_help_panel=PANEL),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Default: PRESERVICA_TENANT.", rich_help_panel=PANEL)] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with a JSON web token. Default: OPENCAST_TOKEN.", rich_help_panel=PANEL)
+    ] = None,
+    digest: Annotated[
+        bool,
+        typer.Option("--digest", help="HTTP Digest, for system users (Opencast).", rich_help_panel=PANEL),
+    ] = False,
+    run_as: Annotated[
+        str | None, typer.Option(help="Act as this user. Needs ROLE_SUDO (Opencast).", rich_help_panel=PANEL)
+    ] = None,
+    run_with_roles: Annotated[
+        str | None,
+        typer.Option(help="Act with these roles, joined by commas. Needs ROLE_SUDO (Opencast).", rich_help_panel=PANEL),
     ] = None,
     credentials: Annotated[
         Path | None, typer.Option(help="A credentials.properties file (Preservica).", rich_help_panel=PANEL)
@@ -65,18 +84,36 @@ def target(
         str | None,
         typer.Option(help="http://host:port, or env for HTTPS_PROXY. Default: none.", rich_help_panel=PANEL),
     ] = None,
+    request_timeout: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Seconds for a request with its retries. Default: 120.", rich_help_panel=PANEL),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, help="Maximum number of requests per second. Default: no limit.", rich_help_panel=PANEL
+        ),
+    ] = None,
 ) -> Target:
     """Return the target that the server options describe."""
     return Target(
         system=system,
+        profile=profile,
         url=url,
         username=username,
         password_file=password_file,
+        tenant=tenant,
+        token_file=token_file,
+        digest=digest,
+        run_as=run_as,
+        run_with_roles=run_with_roles,
         credentials=credentials,
         allow_insecure_http=allow_insecure_http,
         ca_file=ca_file,
         client_cert=client_cert,
         proxy=proxy,
+        request_timeout=request_timeout,
+        rate=rate,
     )
 
 

@@ -1,33 +1,44 @@
-"""Describes the server that a command talks to, and reads passwords."""
+"""Describes the server that a command talks to, and how to connect to it."""
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
-import typer
-from attrs import frozen
+from attrs import field, frozen
 
-from workflow_async import TLS
-from workflow_async._core.private_file import is_private
-from workflow_async.cli.exit_codes import Exit, UsageError
+from workflow_async import TLS, Limits, Timeouts
+from workflow_async.auth import Secret
+from workflow_async.cli.exit_codes import UsageError
 
 
 @frozen(kw_only=True)
 class Target:
-    """The server options. What they leave out comes from the environment, a file or a prompt."""
+    """The server options. What they leave out comes from a profile, or from the environment, or from a prompt."""
 
     system: str | None = None
     """A name in `systems.SYSTEMS`."""
+    profile: str | None = None
+    """The name of a profile. None if the environment supplies what the options leave out."""
     url: str | None = None
     username: str | None = None
+    tenant: str | None = None
     password_file: Path | None = None
+    token_file: Path | None = None
     credentials: Path | None = None
+    digest: bool = False
+    run_as: str | None = None
+    run_with_roles: str | None = None
+    """Names of roles, joined by commas."""
     allow_insecure_http: bool = False
     ca_file: Path | None = None
     client_cert: Path | None = None
     proxy: str | None = None
+    request_timeout: float | None = None
+    rate: float | None = None
     command: str = ""
     """The name of the command. Some are for one system only."""
+    secrets: Mapping[str, Secret] = field(factory=dict, repr=False)
+    """Secrets that are in no file of an option, by name: "password", "token" and "two_factor"."""
 
 
 class ConnectionOptions(TypedDict):
@@ -36,6 +47,8 @@ class ConnectionOptions(TypedDict):
     allow_insecure_http: bool
     tls: TLS | None
     proxy: str | None
+    timeouts: Timeouts
+    limits: Limits
 
 
 def connection_options(target: Target) -> ConnectionOptions:
@@ -47,33 +60,18 @@ def connection_options(target: Target) -> ConnectionOptions:
         "allow_insecure_http": target.allow_insecure_http,
         "tls": TLS(ca_file=target.ca_file, client_cert=target.client_cert) if has_files else None,
         "proxy": target.proxy,
+        "timeouts": timeouts(target.request_timeout),
+        "limits": Limits(rate=target.rate),
     }
 
 
-def read_password(path: Path) -> str:
-    """Return the first line of a password file. Raise `UsageError` if other users can read the file."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            if not is_private(file):
-                raise UsageError(f"other users can read {path}: run chmod 600 on it")
-            password = file.readline().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the password file cannot be read: {error}") from None
-    if not password:
-        raise UsageError(f"{path} has no password in its first line")
-    return password
-
-
-def password_of(target: Target) -> str | None:
-    """Return the password in the target's file. None if it names no file."""
-    return read_password(target.password_file) if target.password_file is not None else None
-
-
-def ask(question: str, *, hidden: bool = False) -> str | None:
-    """Ask at the terminal and return the answer. None if stdin is not a terminal."""
-    if not sys.stdin.isatty():
-        return None
-    try:
-        return str(typer.prompt(question, hide_input=hidden, err=True))
-    except typer.Abort:
-        raise typer.Exit(Exit.INTERRUPTED) from None
+def timeouts(request_timeout: float | None) -> Timeouts:
+    """Return the timeouts if no request may take longer than this, with its retries."""
+    default = Timeouts()
+    if request_timeout is None:
+        return default
+    return Timeouts(
+        call=request_timeout,
+        exchange=min(default.exchange, request_timeout),
+        connect=min(default.connect, request_timeout),
+    )

@@ -8,8 +8,10 @@ from attrs import frozen
 
 from workflow_async import OpencastClient, Poll
 from workflow_async._listing.scan import Consistency
+from workflow_async.auth import Basic, Bearer, Digest
 from workflow_async.batch import Run, Ticket
 from workflow_async.cli.exit_codes import UsageError
+from workflow_async.cli.secret_sources import ask, secret_of
 from workflow_async.cli.systems.changes import Change, ChangeResult
 from workflow_async.cli.systems.opencast_tables import (
     COUNT_FILTERS,
@@ -30,11 +32,11 @@ from workflow_async.cli.systems.system import (
     StartedWorkflow,
     used_filters,
 )
-from workflow_async.cli.target import Target, ask, connection_options, password_of
+from workflow_async.cli.target import Target, connection_options
 from workflow_async.cli.timeline import Span
 from workflow_async.monitor import Watch
 from workflow_async.opencast import Definition, Event, Incident, Operation, Start, Workflow
-from workflow_async.opencast.credential_sources import VARIABLES, from_variable
+from workflow_async.opencast.credential_sources import VARIABLES
 
 
 @frozen
@@ -55,15 +57,18 @@ class OpencastSystem:
         """Create the client from options, environment and prompts. Raise `UsageError` if something is missing."""
         if target.credentials is not None:
             raise UsageError("--credentials is an option for Preservica: give --password-file or set OPENCAST_PASSWORD")
-        if not (target.url or from_variable("url")):
-            raise UsageError("no server: give --url, or set OPENCAST_URL, or PRESERVICA_SERVER for Preservica")
-        username = target.username or from_variable("username") or ask("User name")
-        password = password_of(target) or from_variable("password") or ask(f"Password of {username}", hidden=True)
-        if not username or not password:
-            raise UsageError("no credentials: set OPENCAST_USERNAME and OPENCAST_PASSWORD, or give --password-file")
+        if not target.url:
+            raise UsageError(
+                "no server: give --url or --profile, or set OPENCAST_URL, or PRESERVICA_SERVER for Preservica"
+            )
+        roles = tuple(role.strip() for role in (target.run_with_roles or "").split(",") if role.strip())
         return cls(
-            OpencastClient.from_env(
-                url=target.url or None, username=username, password=password, **connection_options(target)
+            OpencastClient(
+                target.url,
+                auth=_credential(target),
+                run_as_user=target.run_as,
+                run_with_roles=roles,
+                **connection_options(target),
             )
         )
 
@@ -182,6 +187,20 @@ class OpencastSystem:
             retry_failed=options.retry_failed,
             limit=options.limit,
         )
+
+
+def _credential(target: Target) -> Basic | Bearer | Digest:
+    """Return the token of the target, else its user name and password. Raise `UsageError` if something is missing."""
+    token = secret_of(target, "token")
+    if token is not None:
+        if target.digest:
+            raise UsageError("--digest is for a user name and a password: remove it, or the token")
+        return Bearer(token)
+    username = target.username or ask("User name")
+    password = secret_of(target, "password") or ask(f"Password of {username}", hidden=True)
+    if not username or not password:
+        raise UsageError("no credentials: set OPENCAST_USERNAME and OPENCAST_PASSWORD, or give --password-file")
+    return (Digest if target.digest else Basic)(username, password)
 
 
 async def _change(change: Callable[[int], Awaitable[Workflow | None]], id: int) -> ChangeResult:

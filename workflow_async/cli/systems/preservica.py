@@ -7,12 +7,14 @@ from attrs import frozen
 
 from workflow_async import Poll
 from workflow_async._listing.scan import Consistency
+from workflow_async.auth import Secret
 from workflow_async.batch import Run, Ticket
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.output import Column
+from workflow_async.cli.secret_sources import ask, secret_of
 from workflow_async.cli.systems.changes import Change, ChangeResult, NothingToStop
 from workflow_async.cli.systems.system import BatchOptions, ErrorFinder, PageTable, StartedWorkflow, used_filters
-from workflow_async.cli.target import Target, ask, connection_options, password_of
+from workflow_async.cli.target import Target, connection_options
 from workflow_async.cli.timeline import Span, format_instant
 from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Watch
@@ -27,6 +29,8 @@ def _files(monitor: Monitor) -> str:
     return str(done) if pending is None else f"{done} of {done + pending}"
 
 
+OPENCAST_OPTIONS = ("digest", "run_as", "run_with_roles", "token_file")
+"""Server options that Preservica does not have."""
 FILTERS = {name: name for name in ("state", "type", "context", "creator", "since", "until")}
 """The client's name of each filter option."""
 WORKFLOWS: Sequence["Column[Workflow]"] = (
@@ -81,14 +85,23 @@ class PreservicaSystem:
 
     @classmethod
     def from_target(cls, target: Target) -> Self:
-        """Create the client from options, environment, file and prompt."""
+        """Create the client from options, environment, file and prompt.
+
+        Raises `UsageError` for an option of Opencast.
+        """
+        for option in OPENCAST_OPTIONS:
+            if getattr(target, option):
+                raise UsageError(f"--{option.replace('_', '-')} is an option for Opencast: remove it")
+        if "token" in target.secrets:
+            raise UsageError("a token is for Opencast: Preservica takes a user name and a password")
+        password = secret_of(target, "password")
         try:
-            return cls(_from_env(target, password_of(target)))
+            return cls(_client(target, password))
         except InvalidArgument as error:
-            password = ask("Password", hidden=True) if error.argument == "password" else None
-            if not password:
+            answer = ask("Password", hidden=True) if error.argument == "password" else None
+            if not answer:
                 raise
-        return cls(_from_env(target, password))
+        return cls(_client(target, Secret(answer)))
 
     def list_workflows(
         self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency
@@ -209,11 +222,29 @@ class PreservicaSystem:
         )
 
 
-def _from_env(target: Target, password: str | None) -> PreservicaClient:
-    return PreservicaClient.from_env(
-        server=target.url,
-        username=target.username,
-        password=password,
-        credentials_path=target.credentials or "credentials.properties",
+def _client(target: Target, password: Secret | None) -> PreservicaClient:
+    """Return the client. What the target leaves out comes from a file, unless the target is a profile.
+
+    Raises:
+        InvalidArgument: something is missing.
+    """
+    if target.profile is None:
+        return PreservicaClient.from_env(
+            server=target.url,
+            username=target.username,
+            password=password,
+            tenant=target.tenant,
+            credentials_path=target.credentials or "credentials.properties",
+            **connection_options(target),
+        )
+    for argument, value in (("url", target.url), ("username", target.username), ("password", password)):
+        if not value:
+            raise InvalidArgument(argument, f"is missing in the profile {target.profile!r}")
+    return PreservicaClient(
+        target.url or "",
+        username=target.username or "",
+        password=password or "",
+        tenant=target.tenant,
+        two_factor=secret_of(target, "two_factor"),
         **connection_options(target),
     )
