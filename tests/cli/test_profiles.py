@@ -72,6 +72,11 @@ def test_a_variable_supplies_what_an_option_leaves_out(monkeypatch: pytest.Monke
     client: Any = transport(Target())
     assert client.backend.new_connection.__self__.proxy.url == "http://proxy.example.org:3128"
     assert (client.timeouts.call, client.timeouts.exchange, client.timeouts.connect) == (7, 7, 5)
+    monkeypatch.setenv("OPENCAST_CA_FILE", "~/ca.pem")
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    with pytest.raises(InvalidArgument, match=f"ca_file: cannot be read.*{Path.cwd()}/ca.pem"):
+        system_for(Target())
+    monkeypatch.delenv("OPENCAST_CA_FILE")
     other = transport(Target(proxy="http://other.example.org:3128"))
     assert other.backend.new_connection.__self__.proxy.url == "http://other.example.org:3128"
 

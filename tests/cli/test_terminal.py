@@ -35,8 +35,8 @@ WITHOUT_SERVER_TEXT = {
 }
 """Calls that need not print a text of the server: three print only ids, states and numbers, and the others are
 rejected."""
-WITHOUT_SERVER = {"demo", "sandbox"}
-"""Commands that talk only to the sandbox in their own process."""
+WITHOUT_SERVER = {"demo", "sandbox", "profiles"}
+"""Commands that talk to no other server than the sandbox in their own process."""
 
 
 @pytest.fixture(params=SYSTEMS)
@@ -74,6 +74,7 @@ def arguments(system: str) -> dict[str, tuple[object, ...]]:
         "retry": (FAILED, 99),
         "delete": (RUNNING, 99, "--yes"),
         "count": (),
+        "check": (),
         "events": (),
         "definitions": (),
         "contexts": (),

@@ -38,6 +38,10 @@ COMMANDS = {
     "delete": ("changing:delete", "Delete workflows that have ended, with their jobs (Opencast)."),
     "count": ("counting:count", "Count workflows. Opencast requires an administrator."),
     "events": ("listing:events", "List the events of Opencast, with the state of their latest workflow."),
+    "check": (
+        "checking:check",
+        "Check whether the server can be used: its version, your roles, its clock and its certificate.",
+    ),
     "profiles": ("profiles:profiles", "List the profiles in config.toml, without secrets."),
     "definitions": ("listing:definitions", "List the workflow definitions of Opencast."),
     "contexts": ("listing:contexts", "List the workflow contexts of Preservica."),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import anyio
 import typer
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from workflow_async.cli.choices import choice_option
 from workflow_async.cli.exit_codes import Exit, run_and_exit
@@ -27,6 +27,7 @@ class CommandContext:
 
     system: AnySystem
     output: Output
+    target: Target = field(factory=Target)
 
 
 def target(
@@ -143,6 +144,6 @@ def _run(chosen: Target, output: Output, function: Callable[[CommandContext], Co
 
     async def run() -> Exit:
         async with system.client:
-            return await function(CommandContext(system, output))
+            return await function(CommandContext(system, output, chosen))
 
     return anyio.run(run)

@@ -1,6 +1,6 @@
 """Describes the server that a command talks to, and how to connect to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -9,6 +9,8 @@ from attrs import field, frozen
 from workflow_async import TLS, Limits, Timeouts
 from workflow_async.auth import Secret
 from workflow_async.cli.exit_codes import UsageError
+from workflow_async.cli.replies import ReplyLog
+from workflow_async.observe.messages import Middleware
 
 
 @frozen(kw_only=True)
@@ -35,6 +37,8 @@ class Target:
     proxy: str | None = None
     request_timeout: float | None = None
     rate: float | None = None
+    replies: ReplyLog = field(factory=ReplyLog, eq=False, repr=False)
+    """What the responses of the server say about its clock."""
     command: str = ""
     """The name of the command. Some are for one system only."""
     secrets: Mapping[str, Secret] = field(factory=dict, repr=False)
@@ -49,20 +53,27 @@ class ConnectionOptions(TypedDict):
     proxy: str | None
     timeouts: Timeouts
     limits: Limits
+    middleware: Sequence[Middleware]
 
 
 def connection_options(target: Target) -> ConnectionOptions:
     """Return how to connect to the target. Raise `UsageError` for a password in `--proxy`."""
     if target.proxy is not None and "@" in target.proxy:
         raise UsageError("--proxy would show its password to other users: set HTTPS_PROXY and give --proxy env")
-    has_files = target.ca_file is not None or target.client_cert is not None
     return {
         "allow_insecure_http": target.allow_insecure_http,
-        "tls": TLS(ca_file=target.ca_file, client_cert=target.client_cert) if has_files else None,
+        "tls": tls_of(target),
         "proxy": target.proxy,
         "timeouts": timeouts(target.request_timeout),
         "limits": Limits(rate=target.rate),
+        "middleware": (target.replies,),
     }
+
+
+def tls_of(target: Target) -> TLS | None:
+    """Return the authorities and the certificate of the options. None without such an option."""
+    has_files = target.ca_file is not None or target.client_cert is not None
+    return TLS(ca_file=target.ca_file, client_cert=target.client_cert) if has_files else None
 
 
 def timeouts(request_timeout: float | None) -> Timeouts:

@@ -13,6 +13,8 @@ from workflow_async.batch import Run, Ticket
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.secret_sources import ask, secret_of
 from workflow_async.cli.systems.changes import Change, ChangeResult
+from workflow_async.cli.systems.checks import Check
+from workflow_async.cli.systems.opencast_checks import opencast_checks
 from workflow_async.cli.systems.opencast_tables import (
     COUNT_FILTERS,
     DEFINITIONS,
@@ -71,6 +73,15 @@ class OpencastSystem:
                 **connection_options(target),
             )
         )
+
+    @property
+    def url(self) -> str:
+        """The base URL of the server."""
+        return self.client.url
+
+    def checks(self) -> Sequence[Check]:
+        """Return the checks of the server."""
+        return opencast_checks(self.client)
 
     def list_workflows(
         self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency

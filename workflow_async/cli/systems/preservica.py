@@ -13,6 +13,7 @@ from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.output import Column
 from workflow_async.cli.secret_sources import ask, secret_of
 from workflow_async.cli.systems.changes import Change, ChangeResult, NothingToStop
+from workflow_async.cli.systems.checks import Check
 from workflow_async.cli.systems.system import BatchOptions, ErrorFinder, PageTable, StartedWorkflow, used_filters
 from workflow_async.cli.target import Target, connection_options
 from workflow_async.cli.timeline import Span, format_instant
@@ -102,6 +103,23 @@ class PreservicaSystem:
             if not answer:
                 raise
         return cls(_client(target, Secret(answer)))
+
+    @property
+    def url(self) -> str:
+        """The base URL of the server."""
+        return self.client.url
+
+    def checks(self) -> Sequence[Check]:
+        """Return the checks of the server: the login, and the list of workflows."""
+
+        async def server() -> str:
+            await self.client.contexts.list(limit=1).first()
+            return f"{self.client.url} has accepted the login"
+
+        async def listing() -> str:
+            return f"{await self.client.workflows.count()} workflows"
+
+        return (Check("server", server), Check("list", listing))
 
     def list_workflows(
         self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency

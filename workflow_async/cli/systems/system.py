@@ -13,6 +13,7 @@ from workflow_async.batch import OnConflict, Run, Ticket
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.output import Column
 from workflow_async.cli.systems.changes import Change
+from workflow_async.cli.systems.checks import Check
 from workflow_async.cli.target import Target
 from workflow_async.cli.timeline import Span
 from workflow_async.monitor import Watch, WhenParked
@@ -91,6 +92,15 @@ class System(Protocol[W, S]):
     @property
     def client(self) -> AbstractAsyncContextManager[object]:
         """The client. The command opens it."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The base URL of the server."""
+        ...
+
+    def checks(self) -> Sequence[Check]:
+        """Return the checks of the server. The first one shows whether it can be used at all."""
         ...
 
     @classmethod
