@@ -135,6 +135,12 @@ async def test_no_certificate_is_examined_through_a_proxy() -> None:
     assert text == "not examined: requests go through a proxy"
 
 
+async def test_no_certificate_is_examined_if_other_hosts_are_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKFLOW_ASYNC_NO_NETWORK", "1")
+    text = await certificate_text("https://oc.example.org", Target(), NOW)
+    assert text == "not examined: the environment forbids requests to other hosts"
+
+
 def test_a_certificate_that_ends_soon_is_to_be_renewed() -> None:
     certificate = {"notAfter": "Mar 14 13:00:00 2026 GMT", "issuer": ((("commonName", "R3"),),)}
     assert describe(certificate, NOW) == "issued by R3, valid until 2026-03-14 (10 days: renew it)"

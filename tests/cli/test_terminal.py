@@ -31,7 +31,7 @@ WITHOUT_SERVER_TEXT = {
     ("preservica", "definitions"),
     ("opencast", "contexts"),
     *(("opencast", name) for name in ("processes", "activate", "deactivate", "monitors", "retry")),
-    *(("preservica", name) for name in ("pause", "resume", "answer", "delete", "count", "events")),
+    *(("preservica", name) for name in ("pause", "resume", "answer", "delete", "count", "events", "check")),
 }
 """Calls that need not print a text of the server: three print only ids, states and numbers, and the others are
 rejected."""
@@ -44,6 +44,7 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Return the name of the system whose server is hostile."""
     name: str = request.param
     monkeypatch.setattr("workflow_async.cli.command.system_for", lambda _: hostile_system(name))
+    monkeypatch.setattr("workflow_async.cli.certificates.is_network_blocked", lambda _: True)  # there is no such host
     return name
 
 

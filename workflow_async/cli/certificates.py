@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.streams.tls import TLSAttribute
 
+from workflow_async._core.network_guard import is_network_blocked
+from workflow_async._core.origin import Origin
 from workflow_async._http.tls import tls_context
 from workflow_async.cli.target import Target, tls_of
 
@@ -26,6 +28,8 @@ async def certificate_text(url: str, target: Target, now: datetime) -> str:
         return "none: requests are not encrypted"
     if target.proxy is not None:
         return "not examined: requests go through a proxy"
+    if is_network_blocked(Origin(url)):
+        return "not examined: the environment forbids requests to other hosts"
     host = parts.hostname or ""
     try:
         with anyio.fail_after(SECONDS):
