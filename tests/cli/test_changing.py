@@ -15,6 +15,8 @@ import typer
 from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async.cli import changing
 from workflow_async.cli.confirming import yes_option
+from workflow_async.errors import PartialFailure
+from workflow_async.preservica.workflows import Workflows
 from workflow_async.sandbox import Sandbox
 
 
@@ -104,6 +106,22 @@ def test_retry_asks_preservica_to_retry_a_workflow(run: Run, fakes: Sandbox) -> 
     result = run("retry", failed, env=preservica_of(fakes))
     assert (result.exit_code, result.stdout) == (0, f"Workflow {failed} will be retried\n")
     assert run("retry", 999999, env=preservica_of(fakes)).exit_code != 0
+
+
+def test_a_change_that_preservica_refuses_names_the_workflow(
+    run: Run, fakes: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ended,) = fakes.preservica.seed(1, contexts=["42"], age=10_000)
+    retried = run("retry", ended, env=preservica_of(fakes))
+    assert (retried.exit_code != 0, retried.stdout) == (True, "")
+    assert f"workflow {ended} is COMPLETED: the server refuses to retry it" in retried.stderr
+
+    async def refuse(_: Workflows, *ids: int) -> None:
+        raise PartialFailure("terminate", 0, len(ids))
+
+    monkeypatch.setattr(Workflows, "terminate", refuse)
+    (waiting,) = fakes.preservica.seed(1, contexts=["45"])
+    assert "the server refuses to terminate it" in run("stop", waiting, "-y", env=preservica_of(fakes)).stderr
 
 
 def test_a_command_of_the_other_system_is_refused_with_the_one_to_use(run: Run, fakes: Sandbox) -> None:

@@ -8,7 +8,8 @@ from attrs import frozen
 
 from workflow_async.cli.exit_codes import Exit, code_of, print_error, worst_code
 from workflow_async.cli.output import Output
-from workflow_async.errors import AlreadyFinished, WorkflowAsyncError
+from workflow_async.errors import AlreadyFinished, PartialFailure, WorkflowAsyncError
+from workflow_async.phase import Workflow
 
 
 @frozen
@@ -25,6 +26,17 @@ class NothingToStop(AlreadyFinished):
 
     def __str__(self) -> str:
         return f"workflow {self.workflow.id} is {self.workflow.state_text} already: there is nothing to stop"
+
+
+class ChangeRefused(PartialFailure):
+    """The server has refused a change of one workflow, without a reason."""
+
+    def __init__(self, asked: str, workflow: Workflow) -> None:
+        super().__init__(asked, 0, 1)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        return f"workflow {self.workflow.id} is {self.workflow.state_text}: the server refuses to {self.asked} it"
 
 
 Change: TypeAlias = Callable[[int], Awaitable[ChangeResult]]

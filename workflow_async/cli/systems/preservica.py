@@ -7,17 +7,16 @@ from attrs import frozen
 
 from workflow_async import Poll
 from workflow_async._listing.scan import Consistency
-from workflow_async.auth import Secret
 from workflow_async.batch import Run, Ticket
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.output import Column
-from workflow_async.cli.secret_sources import ask, secret_of
-from workflow_async.cli.systems.changes import Change, ChangeResult, NothingToStop
+from workflow_async.cli.systems.changes import Change, ChangeRefused, ChangeResult, NothingToStop
 from workflow_async.cli.systems.checks import Check
+from workflow_async.cli.systems.preservica_client import preservica_checks, preservica_client
 from workflow_async.cli.systems.system import BatchOptions, ErrorFinder, PageTable, StartedWorkflow, used_filters
-from workflow_async.cli.target import Target, connection_options
+from workflow_async.cli.target import Target
 from workflow_async.cli.timeline import Span, format_instant
-from workflow_async.errors import InvalidArgument
+from workflow_async.errors import PartialFailure
 from workflow_async.monitor import Watch
 from workflow_async.preservica import Context, Monitor, PreservicaClient, Process, Start, Workflow, WorkflowType
 
@@ -30,8 +29,6 @@ def _files(monitor: Monitor) -> str:
     return str(done) if pending is None else f"{done} of {done + pending}"
 
 
-OPENCAST_OPTIONS = ("digest", "run_as", "run_with_roles", "token_file")
-"""Server options that Preservica does not have."""
 FILTERS = {name: name for name in ("state", "type", "context", "creator", "since", "until")}
 """The client's name of each filter option."""
 WORKFLOWS: Sequence["Column[Workflow]"] = (
@@ -90,19 +87,7 @@ class PreservicaSystem:
 
         Raises `UsageError` for an option of Opencast.
         """
-        for option in OPENCAST_OPTIONS:
-            if getattr(target, option):
-                raise UsageError(f"--{option.replace('_', '-')} is an option for Opencast: remove it")
-        if "token" in target.secrets:
-            raise UsageError("a token is for Opencast: Preservica takes a user name and a password")
-        password = secret_of(target, "password")
-        try:
-            return cls(_client(target, password))
-        except InvalidArgument as error:
-            answer = ask("Password", hidden=True) if error.argument == "password" else None
-            if not answer:
-                raise
-        return cls(_client(target, Secret(answer)))
+        return cls(preservica_client(target))
 
     @property
     def url(self) -> str:
@@ -111,15 +96,7 @@ class PreservicaSystem:
 
     def checks(self) -> Sequence[Check]:
         """Return the checks of the server: the login, and the list of workflows."""
-
-        async def server() -> str:
-            await self.client.contexts.list(limit=1).first()
-            return f"{self.client.url} has accepted the login"
-
-        async def listing() -> str:
-            return f"{await self.client.workflows.count()} workflows"
-
-        return (Check("server", server), Check("list", listing))
+        return preservica_checks(self.client)
 
     def list_workflows(
         self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency
@@ -191,13 +168,19 @@ class PreservicaSystem:
         workflow = await self.client.workflows.get(id)  # the server accepts ids that do not exist
         if workflow.phase.final:
             raise NothingToStop(workflow)
-        await self.client.workflows.terminate(id)
+        try:
+            await self.client.workflows.terminate(id)
+        except PartialFailure:
+            raise ChangeRefused("terminate", workflow) from None
         return ChangeResult({"id": id, "asked": "terminate"}, f"Workflow {id} will be terminated")
 
     async def _retry(self, id: int) -> ChangeResult:
         """Ask the server to retry a workflow."""
-        await self.client.workflows.get(id)
-        await self.client.workflows.retry(id)
+        workflow = await self.client.workflows.get(id)
+        try:
+            await self.client.workflows.retry(id)
+        except PartialFailure:
+            raise ChangeRefused("retry", workflow) from None
         return ChangeResult({"id": id, "asked": "retry"}, f"Workflow {id} will be retried")
 
     async def count(self, options: Mapping[str, object]) -> int:
@@ -238,31 +221,3 @@ class PreservicaSystem:
             retry_failed=options.retry_failed,
             limit=options.limit,
         )
-
-
-def _client(target: Target, password: Secret | None) -> PreservicaClient:
-    """Return the client. What the target leaves out comes from a file, unless the target is a profile.
-
-    Raises:
-        InvalidArgument: something is missing.
-    """
-    if target.profile is None:
-        return PreservicaClient.from_env(
-            server=target.url,
-            username=target.username,
-            password=password,
-            tenant=target.tenant,
-            credentials_path=target.credentials or "credentials.properties",
-            **connection_options(target),
-        )
-    for argument, value in (("url", target.url), ("username", target.username), ("password", password)):
-        if not value:
-            raise InvalidArgument(argument, f"is missing in the profile {target.profile!r}")
-    return PreservicaClient(
-        target.url or "",
-        username=target.username or "",
-        password=password or "",
-        tenant=target.tenant,
-        two_factor=secret_of(target, "two_factor"),
-        **connection_options(target),
-    )
