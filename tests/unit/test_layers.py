@@ -24,6 +24,7 @@ LAYERS = (
     {"batch"},
     {"opencast", "preservica"},
     {"sync"},
+    {"testing"},
     {"sandbox", "cli"},
     {"__init__", "__main__", "pytest_plugin"},
 )

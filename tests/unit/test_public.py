@@ -61,6 +61,7 @@ PUBLIC = {
     """,
     "workflow_async.phase": "Phase Workflow",
     "workflow_async.settings": "Clock Limits Poll Retry Timeouts",
+    "workflow_async.testing": "ClientTime SkippingTime change finished opencast_workflow preservica_workflow",
 }
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")
 OPTIONAL = {

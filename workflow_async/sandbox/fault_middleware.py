@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import parse_qs
@@ -14,6 +15,7 @@ from workflow_async.sandbox.canned import CannedResponse
 from workflow_async.sandbox.clock import RealClock
 from workflow_async.sandbox.engine import TimeSource
 from workflow_async.sandbox.faults import Fault, Faults, Trouble
+from workflow_async.testing.skipping_time import SkippingTime
 
 TRANSPORT = "workflow_async.transport"
 """The key in the state of a request for the connection that carries the request."""
@@ -106,6 +108,14 @@ class FaultMiddleware:
         body = await _read_body(receive)
         if body is None:
             return
+        with self._hold():
+            await self._handle(scope, body, receive, send)
+
+    def _hold(self) -> AbstractContextManager[None]:
+        """Return a context manager that keeps the time from skipping."""
+        return self.clock.hold() if isinstance(self.clock, SkippingTime) else nullcontext()
+
+    async def _handle(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         fault, retry_after, delay = self._next_fault(scope["method"], scope["path"])
         if delay:
             await asyncio.sleep(delay)

@@ -60,6 +60,8 @@ class OpencastState:
     def __attrs_post_init__(self) -> None:
         self.clock = SkewedClock(self.sandbox_time)
         self.accounts = {account.name: account for account in ACCOUNTS}
+        if self.release not in RELEASES:
+            raise ValueError(f"opencast_version must be one of {', '.join(RELEASES)}, not {self.release!r}")
         self.rules = RELEASES[self.release]
         self.access = Access(self.clock, self.accounts, challenges_basic=self.rules.challenges_basic)
         self.definitions = {definition.identifier: definition for definition in BUILT_IN}
