@@ -23,6 +23,8 @@ class Request:
 
     A server may close an idle connection at the moment of sending. The outcome of the request is unknown then.
     """
+    connects: bool = True
+    """False if no connection may be opened for the request. A mock may answer it all the same."""
 
 
 class Backend(Protocol):

@@ -1,11 +1,14 @@
-"""Blocks requests to other hosts while `WORKFLOW_ASYNC_NO_NETWORK` is set, so that no test starts a real workflow."""
+"""Blocks connections to other hosts while `WORKFLOW_ASYNC_NO_NETWORK` is set, so that no test starts a workflow."""
 
 import os
 
 from workflow_async._core.origin import Origin
 
 NO_NETWORK = "WORKFLOW_ASYNC_NO_NETWORK"
-NETWORK_BLOCKED = f"{NO_NETWORK} forbids requests to other hosts than this one: unset it, or use a sandbox"
+NETWORK_BLOCKED = (
+    f"{NO_NETWORK} forbids connections to other hosts than this one: use a sandbox, or unset it"
+    " (in pytest: mark the test with workflow_network)"
+)
 
 
 def is_network_blocked(origin: Origin) -> bool:

@@ -18,7 +18,7 @@ from workflow_async._core.call_state import CallState
 from workflow_async._core.lockout import LockoutGuard
 from workflow_async._core.loop_binding import LoopBinding
 from workflow_async._core.middleware import MiddlewareRun, checked_middlewares, visible_request
-from workflow_async._core.network_guard import NETWORK_BLOCKED, is_network_blocked
+from workflow_async._core.network_guard import is_network_blocked
 from workflow_async._core.observer import Observer
 from workflow_async._core.origin import Origin
 from workflow_async._core.pacing import Pacer
@@ -29,7 +29,6 @@ from workflow_async.errors import (
     CallError,
     DeadlineExceeded,
     DecodeError,
-    NetworkBlocked,
     ResponseMismatch,
     StatusError,
 )
@@ -130,10 +129,7 @@ class Transport:
             raise state.finalize(error, self.clock.now()) from None
 
     def _new_state(self, call: Call[object], attempt_timeout: float) -> CallState:
-        state = CallState(call, self.origin.url(call.path, call.params), self.clock.now(), attempt_timeout)
-        if self._blocked:
-            raise state.finalize(NetworkBlocked(NETWORK_BLOCKED), self.clock.now())
-        return state
+        return CallState(call, self.origin.url(call.path, call.params), self.clock.now(), attempt_timeout)
 
     async def _with_retries(self, call: Call[T], state: CallState) -> T:
         while True:
@@ -215,8 +211,9 @@ class Transport:
         return await self._send_request(call, state, credentials)
 
     async def _send_request(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
-        headers, once = call_headers(call, self.extra_headers), call.replay is Replay.ONCE
-        request = Request(call.method, state.url, (*headers, *credentials), call.body, new_connection=once)
+        headers = SecretHeaders((*call_headers(call, self.extra_headers), *credentials))
+        once, connects = call.replay is Replay.ONCE, not self._blocked
+        request = Request(call.method, state.url, headers, call.body, new_connection=once, connects=connects)
         send, queued = self._with_middleware if self.middleware else self._exchange, self.clock.now()
         async with self._queue:
             await self._pacer.wait()  # with a slot, since requests that wait for slots after their turns form a burst

@@ -16,13 +16,14 @@ from yarl import URL
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
+from workflow_async._core.network_guard import NETWORK_BLOCKED
 from workflow_async._http.advice import with_advice
 from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
 from workflow_async._http.errors import cause_chain, is_aiohttp_connecting, transport_error
 from workflow_async._http.pool import merge_headers, set_cookies
 from workflow_async._http.proxy import Proxy, forward_headers
-from workflow_async.errors import ContentEncodingError, ResponseTooLarge, TransportError
+from workflow_async.errors import ContentEncodingError, NetworkBlocked, ResponseTooLarge, TransportError
 from workflow_async.settings import Limits, Timeouts
 
 DEFAULT_HEADERS = ("accept", "accept-encoding", "content-type", "user-agent")
@@ -65,6 +66,8 @@ class AiohttpConnection:
 
     async def __call__(self, request: Request) -> Reply:
         outer = sys.exception()
+        if not request.connects:
+            raise NetworkBlocked(NETWORK_BLOCKED)
         try:
             reply = await self._exchange(request)
         except (ResponseTooLarge, ContentEncodingError):

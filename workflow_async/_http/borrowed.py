@@ -18,7 +18,14 @@ from workflow_async._http.errors import cause_chain, drop_frames, not_grouped, t
 from workflow_async._http.pool import merge_headers, set_cookies
 from workflow_async._http.progress import SendProgress, message_class
 from workflow_async._http.trace import RequestTrace
-from workflow_async.errors import ConnectFailed, ContentEncodingError, NotSent, ResponseTooLarge, TransportError
+from workflow_async.errors import (
+    ConnectFailed,
+    ContentEncodingError,
+    NetworkBlocked,
+    NotSent,
+    ResponseTooLarge,
+    TransportError,
+)
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:
@@ -60,11 +67,12 @@ class BorrowedClient:
 
     async def _answer(self, request: Request) -> Reply | TransportError:
         """Return the reply, or the error for whatever the client, its hooks or its transport raised."""
-        outer, progress = sys.exception(), SendProgress(request, RequestTrace(self.timeouts.connect))
+        trace = RequestTrace(self.timeouts.connect, connects=request.connects)
+        outer, progress = sys.exception(), SendProgress(request, trace)
         try:
             with progress.trace.scope:
                 return await self._exchange(progress)
-        except (ResponseTooLarge, ContentEncodingError) as error:
+        except (ResponseTooLarge, ContentEncodingError, NetworkBlocked) as error:
             return error.with_traceback(None)
         except (Exception, asyncio.CancelledError) as error:
             if is_cancellation(error):

@@ -12,6 +12,8 @@ import anyio.lowlevel
 from attrs import define, field
 
 from workflow_async._core.cancellation import shielded_close
+from workflow_async._core.network_guard import NETWORK_BLOCKED
+from workflow_async.errors import NetworkBlocked
 
 
 @define(eq=False)
@@ -25,6 +27,8 @@ class RequestTrace:
 
     proxy_timeout: float = math.inf
     """Seconds that a proxy may take to respond. httpcore has no timeout for that."""
+    connects: bool = field(default=True, kw_only=True)
+    """False to refuse to connect. A mock that answers the request does not connect."""
     scope: anyio.CancelScope = field(factory=anyio.CancelScope, init=False)
     """The cancel scope of the exchange. It is cancelled if a proxy does not respond in time."""
     _begun: int = field(default=0, init=False)
@@ -47,6 +51,8 @@ class RequestTrace:
                 self.scope.shield = False
             case "send_request_headers.failed":
                 self._begun -= not self._is_tunnel and layer == "http11" and _is_refusal(info["exception"])
+            case "connect_tcp.started" if not self.connects:
+                raise NetworkBlocked(NETWORK_BLOCKED)
             case "connect_tcp.complete" | "connect_unix_socket.complete":
                 self._socket = info["return_value"]
                 await self._cancel_now()
