@@ -19,6 +19,8 @@ README = ROOT / "README.md"
 OPENCAST, PRESERVICA = "127.0.0.1:8080", "127.0.0.1:8081"
 """The addresses in the pages. Free ports take their place, so that pages can run side by side."""
 SECONDS = 200
+PROMPT = ["-m", "asyncio"] if sys.version_info < (3, 13) else [str(Path(__file__).with_name("prompt.py"))]
+"""The arguments for a prompt with top-level `await`."""
 PLUGIN = "workflow_async.pytest_plugin"
 
 
@@ -114,7 +116,7 @@ def run_programs(page: Page, addresses: Mapping[str, str], folder: Path) -> None
 def run_session(page: Page, addresses: Mapping[str, str], folder: Path) -> str:
     """Type all blocks of a page at the prompt of `python -m asyncio`, one after the other. Return the output."""
     typed = _with_free_ports("\n".join(block.text for block in page.session), addresses)
-    done = _run([sys.executable, "-m", "asyncio"], folder, typed + "\n")
+    done = _run([sys.executable, *PROMPT], folder, typed + "\n")
     assert not re.search(r"^(Traceback|\w*Error\b)|SyntaxError", done.stderr, re.MULTILINE), (
         f"{page.path.name}\n{done.stdout}\n{done.stderr}"
     )
