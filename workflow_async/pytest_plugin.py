@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 SANDBOX, NETWORK = "workflow_sandbox", "workflow_network"
 """The names of the markers."""
-LOOP_SCOPES = ("function", "class", "module", "package", "session")
+LOOP_SCOPES: tuple[Literal["function", "class", "module", "package", "session"], ...] = (
+    "function",
+    "class",
+    "module",
+    "package",
+    "session",
+)
 """The scopes of an event loop of pytest-asyncio."""
 MARKERS = (
     f"{SANDBOX}(version, speed, seed, faults, skip_time, ...): the options of the sandbox of a test",
@@ -129,11 +135,15 @@ def _made(given: Mapping[str, Any], time: "SkippingTime | None") -> "Sandbox":
     unknown = sorted(given.keys() - known)
     if unknown:
         raise TypeError(f"no option {unknown[0]!r}: choose from {', '.join(sorted(known))}")
-    options = {"opencast_version" if name == "version" else name: value for name, value in given.items()}
+    options: dict[str, Any] = {
+        "opencast_version" if name == "version" else name: value for name, value in given.items()
+    }
     faults, _ = options.pop("faults", Faults()), options.pop("skip_time", None)
     if not all(hasattr(each, "plans") for each in (faults if isinstance(faults, list | tuple) else [faults])):
         raise TypeError(f"faults must be Faults(...) or another condition, or several, not {faults!r}")
-    sandbox = Sandbox(**options, **({} if time is None else {"clock": time}))
+    if time is not None:
+        options["clock"] = time
+    sandbox = Sandbox(**options)
     sandbox.opencast.faults = sandbox.preservica.faults = faults
     return sandbox
 
@@ -174,7 +184,7 @@ def _client_fixtures(config: pytest.Config) -> dict[str, Any]:
 
             for scope in LOOP_SCOPES:
                 name = f"_asyncio_{system}_client_{scope}"
-                fixtures[name] = pytest_asyncio.fixture(loop_scope=scope, name=name)(_opened(system))
+                fixtures[name] = pytest_asyncio.fixture(_opened(system), loop_scope=scope, name=name)
     return fixtures
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
-import vcr
+import vcr  # type: ignore[import-untyped]
 from pytest_httpx import HTTPXMock
 
 from workflow_async import OpencastClient, PreservicaClient

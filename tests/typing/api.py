@@ -46,6 +46,14 @@ from workflow_async.monitor import (
 )
 from workflow_async.observe.otel import OpenTelemetry
 from workflow_async.sync import SyncListing, SyncOpencastClient, SyncPreservicaClient, SyncWatch
+from workflow_async.testing import (
+    ClientTime,
+    SkippingTime,
+    change,
+    finished,
+    opencast_workflow,
+    preservica_workflow,
+)
 
 
 async def handle_change(change: Change[opencast.Workflow]) -> None:
@@ -388,3 +396,15 @@ async def errors(oc: OpencastClient) -> None:
         assert_type(error.attempts, int)
     except WorkflowAsyncError as error:
         assert_type(str(error), str)
+
+
+async def testing() -> None:
+    time = SkippingTime(start=0.0, seed=1)
+    assert_type(time(), float)
+    assert_type(time.elapsed, float)
+    assert_type(time.options, ClientTime)
+    assert_type(OpencastClient("http://127.0.0.1", auth=("user", "secret"), **time.options), OpencastClient)
+    assert_type(opencast_workflow(1603, "running", operations={"encode": "failed"}), opencast.Workflow)
+    assert_type(preservica_workflow(7, "Active"), preservica.Workflow)
+    assert_type(change(opencast_workflow()), Change[opencast.Workflow])
+    assert_type(finished(preservica_workflow(7, "Failed")), Finished[preservica.Workflow])

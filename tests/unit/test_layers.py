@@ -23,8 +23,7 @@ LAYERS = (
     {"monitor"},
     {"batch"},
     {"opencast", "preservica"},
-    {"sync"},
-    {"testing"},
+    {"sync", "testing"},
     {"sandbox", "cli"},
     {"__init__", "__main__", "pytest_plugin"},
 )

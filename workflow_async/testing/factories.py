@@ -84,7 +84,7 @@ def opencast_workflow(
         tree["operations"] = [_operation(name, word) for name, word in operations.items()]
     if configuration is not None:
         tree["configuration"] = dict(configuration)
-    workflow = _read(opencast_converter(), opencast.Workflow, tree, _OPENCAST_ARGUMENTS)
+    workflow: opencast.Workflow = _read(opencast_converter(), opencast.Workflow, tree, _OPENCAST_ARGUMENTS)
     allowed = OPERATION_STATES.get(workflow.state)
     if allowed is not None and not {operation.state for operation in workflow.operations or ()} <= allowed:
         words = ", ".join(sorted(state.value for state in allowed))
@@ -141,7 +141,9 @@ def preservica_workflow(
         "monitor_id": monitor_id,
     }
     tree = {WORKFLOW[name]: _element(name, value) for name, value in given.items() if value is not None}
-    return _read(preservica_converter(), preservica.Workflow, tree, {tag: name for name, tag in WORKFLOW.items()})
+    arguments = {tag: name for name, tag in WORKFLOW.items()}
+    workflow: preservica.Workflow = _read(preservica_converter(), preservica.Workflow, tree, arguments)
+    return workflow
 
 
 def change(workflow: W, before: W | None = None) -> Change[W]:

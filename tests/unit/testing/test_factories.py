@@ -16,14 +16,14 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize("state", [state.value for state in opencast.State if state is not opencast.State.UNKNOWN])
 def test_a_workflow_of_opencast_has_the_state(state: Any) -> None:
     workflow = opencast_workflow(1603, state)
-    assert (workflow.id, workflow.state_text, workflow.phase) == (1603, state, opencast.State(state).phase)
+    assert (workflow.id, workflow.state_text, workflow.phase) == (1603, state, opencast.State.read(state).phase)
     assert (workflow.event_id, workflow.title, workflow.operations) == ("event-1603", "publish", None)
 
 
 @pytest.mark.parametrize("state", [state.value for state in preservica.State if state is not preservica.State.UNKNOWN])
 def test_a_workflow_of_preservica_has_the_state(state: Any) -> None:
     workflow = preservica_workflow(7, state)
-    assert (workflow.id, workflow.state_text, workflow.phase) == (7, state, preservica.State(state).phase)
+    assert (workflow.id, workflow.state_text, workflow.phase) == (7, state, preservica.State.read(state).phase)
     assert (workflow.started is None) == (workflow.phase is Phase.WAITING)
     assert (workflow.finished is None) == (not workflow.phase.final)
 

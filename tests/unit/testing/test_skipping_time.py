@@ -312,7 +312,7 @@ async def test_the_same_seed_gives_the_same_times() -> None:
         time, at = SkippingTime(seed=5), list[float]()
         async with Sandbox("16", time) as sandbox, client_of(sandbox, time) as oc:
             id = sandbox.opencast.start(sandbox.opencast.event(), "publish")
-            await oc.workflows.wait(id, until=lambda _: bool(at.append(time.elapsed)))
+            await oc.workflows.wait(id, on_change=lambda _: at.append(time.elapsed))
         return at
 
     assert await polled() == await polled()
