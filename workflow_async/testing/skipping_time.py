@@ -146,6 +146,7 @@ class SkippingTime:
         self._sleepers.discard(sleeper)
         if not self._sleepers and self._skipper is not None:
             self._skipper.cancel()
+            self._skipper = None  # a sleeper that comes before it has ended needs another
 
     async def _skip(self) -> None:
         while self._sleepers:
@@ -166,12 +167,10 @@ class SkippingTime:
 
     def _wake_next(self) -> None:
         """Skip to the next due time."""
-        if self._sleepers:
-            self._elapsed = min(self._sleepers)[0]
+        self._elapsed = min(self._sleepers)[0]
         for sleeper in sorted(sleeper for sleeper in self._sleepers if sleeper[0] <= self._elapsed):
             self._sleepers.discard(sleeper)
-            if not sleeper[2].done():
-                sleeper[2].set_result(None)
+            sleeper[2].set_result(None)
 
 
 def _all_blocked() -> bool:

@@ -127,6 +127,21 @@ async def test_a_cancelled_sleeper_does_not_end_the_skipping_for_others() -> Non
     assert time.elapsed == HOUR
 
 
+async def test_a_sleeper_that_follows_a_cancelled_one_immediately_wakes() -> None:
+    time = SkippingTime()
+
+    async def sleep_again() -> None:
+        try:
+            await time.sleep(HOUR)
+        except asyncio.CancelledError:
+            await time.sleep(1.0)
+
+    task = await spawn(sleep_again())
+    task.cancel()
+    await task
+    assert time.elapsed == 1.0
+
+
 def test_one_event_loop_after_another_can_use_it() -> None:
     time = SkippingTime()
     for _ in range(2):
@@ -252,6 +267,16 @@ async def test_three_hours_over_a_socket_are_waited_for_without_waiting() -> Non
         done = await oc.workflows.wait(workflow.id)
     assert done.phase is Phase.SUCCEEDED
     assert 3 * HOUR <= time.elapsed < 3 * HOUR + 60
+
+
+def test_a_synchronous_client_skips_too() -> None:
+    time = SkippingTime()
+    with Sandbox("16", time) as sandbox:
+        sandbox.opencast.define("long", [Step("encode", 3 * HOUR)])
+        with OpencastClient.sync(sandbox.opencast.url, auth=sandbox.opencast.auth, **time.options) as oc:
+            done = oc.workflows.start_and_wait(sandbox.opencast.event(), "long", poll=Poll(interval=60, ceiling=600))
+    assert done.phase is Phase.SUCCEEDED
+    assert time.elapsed >= 3 * HOUR
 
 
 async def test_waits_on_both_systems_end_in_the_order_of_the_workflows() -> None:
