@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SANDBOX, NETWORK = "workflow_sandbox", "workflow_network"
 """The names of the markers."""
+NO_NETWORK = "WORKFLOW_ASYNC_NO_NETWORK"
+"""The variable of `_core.network_guard`, which is not imported in projects that do not use the package."""
 LOOP_SCOPES: tuple[Literal["function", "class", "module", "package", "session"], ...] = (
     "function",
     "class",
@@ -47,8 +49,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Forbid requests to other hosts while a test and its fixtures run, unless the test or the project allows them."""
-    from workflow_async._core.network_guard import NO_NETWORK
-
     is_allowed = item.get_closest_marker(NETWORK) is not None or item.config.getini(NETWORK)
     if is_allowed or NO_NETWORK in os.environ:
         yield

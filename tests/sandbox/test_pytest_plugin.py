@@ -10,6 +10,7 @@ import pytest
 
 import workflow_async
 from workflow_async import pytest_plugin
+from workflow_async._core import network_guard
 
 pytest_plugins = ["pytester"]
 
@@ -294,6 +295,20 @@ def test_a_marked_test_can_reach_another_host_and_the_next_cannot(run: Run) -> N
 @pytest.mark.usefixtures("_without_the_variable")
 def test_a_project_can_let_every_test_reach_other_hosts(run: Run) -> None:
     run(OPEN, AUTO, "workflow_network = true", passed=1)
+
+
+def test_the_plugin_imports_nothing_of_the_library_for_tests_that_do_not_use_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_modules():
+            loaded = {name for name in sys.modules if name.startswith("workflow_async")}
+            assert loaded == {"workflow_async", "workflow_async.pytest_plugin"}
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
+    assert pytest_plugin.NO_NETWORK == network_guard.NO_NETWORK
 
 
 @pytest.mark.parametrize(("value", "tests"), [("0", OPEN), ("1", "@pytest.mark.workflow_network" + GUARDED)])
