@@ -83,6 +83,10 @@ class Source:
         """Return every id, because there is no bulk check."""
         return [workflow.id for workflow in known]
 
+    def recalled(self, id: int, state_text: str, identity: tuple[str | None, ...]) -> Workflow:
+        """Return a record with its state."""
+        return Workflow(id=id, state=State.read(state_text), state_text=state_text, event_id=identity[0] or "")
+
     def is_complete(self, workflow: Workflow) -> bool:
         """Return True if the workflow has its operations."""
         return workflow.operations is not None

@@ -35,9 +35,9 @@ async def carry_on(request: Request) -> Answer:
             spec = WatchSpec.of(pv, [started.id])
         else:
             spec = WatchSpec.from_json(watch)
-        spec, events = await poll_once(pv, spec)
+        polled = await poll_once(pv, spec)
     return {
-        "watch": spec.to_json(),
-        "finished": spec.finished,
-        "events": [{"key": event.key, **event.to_dict()} for event in events],
+        "watch": polled.spec.to_json(),
+        "finished": polled.spec.finished,
+        "events": [{"key": event.key, **event.to_dict()} for event in polled.events],
     }

@@ -18,8 +18,8 @@ from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.reporting import Row
 from workflow_async.cli.summary import Summary
 from workflow_async.cli.tally import COLUMNS, WaitResult
-from workflow_async.monitor import Change
-from workflow_async.monitor.watch_spec import Cursor, SavedOperation, SavedWorkflow, WatchSpec
+from workflow_async.monitor import Change, WatchSpec
+from workflow_async.monitor.spec.records import Cursor, SavedOperation, SavedWorkflow
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -48,10 +48,16 @@ def test_the_json_of_a_watch_spec_keeps_its_keys() -> None:
         "id since got_at listed_at changed_at unchanged changes misses missing_since failing_since failures announced",
         "foreign foreign_since expected stalled ending over checked_at",
     )
-    record = {**names("id phase state_text step"), "operations": [names("operation state_text")]}
+    record = {**names("id phase state_text step kind"), "operations": [names("operation state_text")]}
     poll = names("initial interval backoff ceiling jitter outage")
     assert keys(json.loads(spec.to_json())) == {
-        **names("url operations lists pages version"),
+        **names("url operations lists pages version label stalled_after filters"),
+        "durations": {},
+        "server": names(
+            "paused_until factor refused_at eased_at refusals announced announced_until list_rows list_failures",
+            "list_unanswered only_list unchanged_lists distrusts_list list_disabled_until bulk_failures",
+            "bulk_disabled_until",
+        ),
         "poll": poll,
         "cursors": [{**cursor, "workflow": record, "identity": []}],
     }

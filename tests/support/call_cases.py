@@ -359,6 +359,12 @@ async def polling_once(context: CallContext) -> None:
     await monitor.poll_once(context.client, watch)
 
 
+@case("snapshot_active", systems=LISTING_SYSTEMS)
+async def reading_a_snapshot(context: CallContext) -> None:
+    context.new_running()
+    await monitor.snapshot_active(context.client)
+
+
 # Batches
 
 

@@ -133,6 +133,11 @@ class Server:
             id for id, record in zip((r.id for r in known), known, strict=True) if id in fresh and self._differs(record)
         ]
 
+    def recalled(self, id: int, state_text: str, identity: tuple[str | None, ...]) -> Record:
+        """Return a record with its phase."""
+        assert not identity
+        return Record(id=id, phase=Phase[state_text])
+
     def _differs(self, known: Record) -> bool:
         return getattr(self.workflows[known.id], "phase", None) is not known.phase
 

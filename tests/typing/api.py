@@ -115,7 +115,7 @@ def synchronous(oc: SyncOpencastClient, pv: SyncPreservicaClient, spec: monitor.
     with oc.workflows.run_all([opencast.Start("e-1", "fast")]) as results:
         for result in results:
             assert_type(result, batch.Result[opencast.Workflow])
-    assert_type(oc.run(monitor.poll_once, spec)[0], monitor.WatchSpec)
+    assert_type(oc.run(monitor.poll_once, spec).spec, monitor.WatchSpec)
     assert_type(pv.workflows.get(51234), preservica.Workflow)
     assert_type(next(iter(pv.monitors.list())), preservica.Monitor)
 

@@ -56,6 +56,7 @@ PURE = {
     "monitor/_engine/duration_text",
     *(f"monitor/_engine/{name}" for name in ("observation", "operations", "pauses", "scheduler", "spread")),
     *(f"monitor/_engine/{name}" for name in ("tracking", "wakes")),
+    *(f"monitor/spec/{name}" for name in ("as_json", "packed", "records", "server_memory", "sharding")),
     *(f"sandbox/{name}" for name in ("canned", "engine", "faults", "hashing", "run")),
 }
 """Modules that decide, without I/O."""

@@ -31,8 +31,9 @@ PUBLIC = {
         Ticket read_journal
     """,
     "workflow_async.monitor": """
-        Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked PollingFailed
-        Predicate Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked poll_once
+        ActiveSnapshot Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked
+        PollResult PollingFailed Predicate Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked
+        poll_once snapshot_active
     """,
     "workflow_async.observe": """
         ClientEvent LoggedIn Middleware OnEvent Outage Polled RemedyFailed Reply Reported Request RequestSent Retrying
@@ -218,8 +219,9 @@ PRIVATE_IN_ANNOTATIONS = {
     "workflow_async._listing.resume.Place": "the place of a pass, of which `resume_point` is the text",
     "workflow_async.batch.start_records.OpencastStart": "`Ticket.arguments`, which only a client reads",
     "workflow_async.batch.start_records.PreservicaStart": "`Ticket.arguments`, which only a client reads",
-    "workflow_async.monitor.watch_spec.Client": "a protocol that both clients satisfy",
-    "workflow_async.monitor.watch_spec.Cursor": "the state of a `WatchSpec`, which is stored with it",
+    "workflow_async.monitor.spec.client.Client": "a protocol that both clients satisfy",
+    "workflow_async.monitor.spec.records.Cursor": "the state of a `WatchSpec`, which is stored with it",
+    "workflow_async.monitor.spec.server_memory.ServerMemory": "the state of a `WatchSpec`, which is stored with it",
     "workflow_async.sandbox.opencast.definitions.Definition": "the result of `FakeOpencast.define`, which tests ignore",
 }
 """Classes in annotations that need no import, with the reason."""

@@ -14,11 +14,14 @@ from workflow_async.monitor.events import (
     TimedOut,
     Vanished,
 )
+from workflow_async.monitor.spec.poll_once import PollResult, poll_once
+from workflow_async.monitor.spec.snapshot import ActiveSnapshot, snapshot_active
+from workflow_async.monitor.spec.watch_spec import WatchSpec
 from workflow_async.monitor.waits import OnChange, OutcomeStream, Predicate, WhenParked
 from workflow_async.monitor.watch import EventHook, Watch
-from workflow_async.monitor.watch_spec import WatchSpec, poll_once
 
 __all__ = [
+    "ActiveSnapshot",
     "Change",
     "ConditionMet",
     "EventHook",
@@ -28,6 +31,7 @@ __all__ = [
     "Outcome",
     "OutcomeStream",
     "Parked",
+    "PollResult",
     "PollingFailed",
     "Predicate",
     "Replaced",
@@ -39,4 +43,5 @@ __all__ = [
     "WatchSpec",
     "WhenParked",
     "poll_once",
+    "snapshot_active",
 ]

@@ -53,6 +53,10 @@ class Source(Protocol[W]):
         """Return the ids of active workflows that seem to have changed since these records. Send one request."""
         ...
 
+    def recalled(self, id: int, state_text: str, identity: tuple[str | None, ...]) -> W:
+        """Return the part of a record that `find_changed` compares, from what another process has saved of it."""
+        ...
+
     def is_complete(self, workflow: W) -> bool:
         """Return True if a record holds all that the outcome of an ended workflow should hold."""
         ...

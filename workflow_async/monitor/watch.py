@@ -14,7 +14,7 @@ from workflow_async.errors import InvalidArgument
 from workflow_async.monitor._engine.discovery import Discovery
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
-from workflow_async.monitor._engine.tracking import Tracking
+from workflow_async.monitor._engine.tracking import Tracking, check_stalled_after
 from workflow_async.monitor.events import Change, PollingFailed, Replaced, Vanished
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll, check_poll, check_positive
@@ -181,10 +181,7 @@ def watching(
 ) -> Watch[W]:
     """Return a watch of these ids, or of the workflows that a list shows."""
     check_poll(poll)
-    if not isinstance(stalled_after, timedelta):
-        check_positive("stalled_after", stalled_after)
-    elif stalled_after <= timedelta(0):
-        raise InvalidArgument("stalled_after", "must be above 0")
+    check_stalled_after(stalled_after)
     subscription = Subscription[W](Tracking(poll, bool(operations), stalled_after), open_ended=listing is not None)
     discovery = None if listing is None else Discovery(poller, subscription, listing)
     watched = () if ids is None else parse_ids("workflow_ids", ids)

@@ -70,6 +70,11 @@ class OpencastSource(SystemSource):
         states = {event.id: event.processing_state for event in events}
         return [workflow.id for workflow in known if states.get(workflow.event_id) is not workflow.state]
 
+    def recalled(self, id: int, state_text: str, identity: tuple[str | None, ...]) -> Workflow:
+        """Return a record with the event, which is the first part of the identity."""
+        event_id = identity[0] if identity else None
+        return Workflow(id=id, state=State.read(state_text), state_text=state_text, event_id=event_id or "")
+
     def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
         """Return the event, and the definition unless an error handler may have taken over."""
         may_be_handler = workflow.state in HANDLER_STATES or (

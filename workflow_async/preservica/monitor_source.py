@@ -53,6 +53,10 @@ class PreservicaSource(SystemSource):
         """Return the ids of all workflows. There is no bulk check besides the list."""
         return [workflow.id for workflow in known]
 
+    def recalled(self, id: int, state_text: str, identity: tuple[str | None, ...]) -> Workflow:
+        """Return a record with its state."""
+        return Workflow(id=id, state=State.named(state_text) or State.UNKNOWN, state_text=state_text)
+
     def is_complete(self, workflow: Workflow) -> bool:
         """Return True, because every GET returns the complete record."""
         return True

@@ -1,7 +1,7 @@
 """Lists, gets, starts, ends, retries, watches and waits for the workflows of a Preservica."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Unpack, cast
 
@@ -293,17 +293,23 @@ class Workflows(StartService):
         given = _given_filters(filters)
         if (workflow_ids is None) == (not given):
             raise InvalidArgument("workflow_ids", "must be given, or filters in their place, but not both")
-        active: WorkflowFilters = {"state": ACTIVE, **given}
-        listing = self.list(newest_first=False, ahead=1, unreadable="skip", **active)
         return watching(
             self._poller,
             workflow_ids,
-            (lambda: listing) if given else None,
+            self._active_listing(given) if given else None,
             poll=poll,
             operations=False,
             stalled_after=stalled_after,
             hook=self._retry_hook(retry_stalled) if retry_stalled else None,
         )
+
+    def _active_listing(self, filters: WorkflowFilters, *, operations: bool = False) -> Callable[[], Listing[Workflow]]:
+        """Return a function that lists the matching workflows that are active. The monitor calls it repeatedly."""
+        if operations:
+            raise InvalidArgument("operations", "must be False, because Preservica's records have no operations")
+        active: WorkflowFilters = {"state": ACTIVE, **filters}
+        listing = self.list(newest_first=False, ahead=1, unreadable="skip", **active)
+        return lambda: listing
 
     def _retry_hook(self, limit: int) -> monitor.EventHook[Workflow]:
         """Return a hook that retries stalled workflows, each at most `limit` times. A refused retry changes nothing."""

@@ -5,7 +5,7 @@ import pytest
 from tests.support.monitored_server import Detailed, Operation, Record
 from workflow_async import Phase, opencast, preservica
 from workflow_async.monitor._engine.operations import HasOperations, has_operations, operation_states, operations_of
-from workflow_async.monitor.watch_spec import SavedWorkflow
+from workflow_async.monitor.spec.records import SavedWorkflow
 from workflow_async.phase import Workflow
 
 

@@ -278,11 +278,11 @@ def test_an_error_that_ends_the_task_group_of_a_batch_is_raised_on_leaving(
 
 def test_poll_once_runs_on_the_client(oc: SyncOpencastClient, time: ManualClock, workflow_id: int) -> None:
     spec = oc.run(watch_spec, workflow_id)
-    spec, events = oc.run(poll_once, spec)
-    assert [event.id for event in events] == [workflow_id]
+    polled = oc.run(poll_once, spec)
+    assert [event.id for event in polled.events] == [workflow_id]
     time.advance(100)
-    spec, events = oc.run(poll_once, spec)
-    assert spec.finished
+    polled = oc.run(poll_once, polled.spec)
+    assert polled.spec.finished
 
 
 async def watch_spec(client: OpencastClient, workflow_id: int) -> WatchSpec:

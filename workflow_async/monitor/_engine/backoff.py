@@ -119,7 +119,8 @@ class OutageClock:
 
     announced: float = 0.0
     """Seconds of pauses that the server has announced so far. A second that was announced twice counts once."""
-    _announced_until: float = -math.inf
+    announced_until: float = -math.inf
+    """The end of the last announced pause."""
     _planned: float = math.inf
     """When the poll task wakes next."""
     _left_out: float = 0.0
@@ -147,5 +148,5 @@ class OutageClock:
     def announce(self, now: float, seconds: float) -> None:
         """Note that the server asks for a pause of this length."""
         until = now + seconds
-        self.announced += max(0.0, until - max(now, self._announced_until))
-        self._announced_until = max(self._announced_until, until)
+        self.announced += max(0.0, until - max(now, self.announced_until))
+        self.announced_until = max(self.announced_until, until)

@@ -33,7 +33,7 @@ def read_durations(system: str, text: str) -> Mapping[str, Sequence[float]]:
         raise InvalidArgument("text", "must be a text that `export_durations` has returned")
     if tree["version"] != VERSION:
         raise InvalidArgument("text", f"must have version {VERSION}: another version of the library has written it")
-    if tree.keys() != MEMBERS or not _is_durations(tree["durations"]):
+    if tree.keys() != MEMBERS or not is_durations(tree["durations"]):
         raise InvalidArgument("text", "must be a text that `export_durations` has returned")
     if tree["system"] != system:
         raise InvalidArgument("text", f"must be of {system}, not of {tree['system']!r:.40}")
@@ -48,7 +48,8 @@ def _tree(text: str) -> Any:
         return None
 
 
-def _is_durations(value: object) -> bool:
+def is_durations(value: object) -> bool:
+    """Return True if a value holds durations by their kind, no more than are kept."""
     if not isinstance(value, dict) or len(value) > MAX_KINDS:
         return False
     return all(isinstance(samples, list) and _are_samples(samples) for samples in value.values())

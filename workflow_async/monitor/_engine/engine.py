@@ -84,6 +84,11 @@ class Engine(Generic[W]):
         if given_up:
             self.scheduler.renew(id)
 
+    def resume(self, observation: Observation[W], tracking: Tracking, due: float) -> None:
+        """Check a workflow at this instant, of which another process has seen this much."""
+        self.observations[observation.id] = observation
+        self.scheduler.resume(observation.id, tracking, due)
+
     def forget(self, id: int) -> None:
         """Stop checking a workflow that nothing watches any more."""
         self.tracker.forget(id)

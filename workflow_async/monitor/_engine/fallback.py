@@ -34,9 +34,9 @@ class ListHealth:
     """Times in a row that the list could not be read."""
     probe: int | None = field(default=None, init=False)
     """The workflow whose GET shows whether only the list fails."""
-    _unanswered: bool = field(default=False, init=False)
+    unanswered: bool = field(default=False, init=False)
     """True if no GET was answered since the list last failed."""
-    _only_list: int = field(default=0, init=False)
+    only_list: int = field(default=0, init=False)
     """Times in a row that a GET was answered after the list had failed."""
 
     def list_read(self, rows: int | None) -> None:
@@ -50,10 +50,10 @@ class ListHealth:
         From the second failure in a row on, `probe` is one of the workflows that the list should show.
         """
         self.failures += 1
-        self._unanswered = True
+        self.unanswered = True
         if isinstance(error, ListingNotSupported) and self.rows is None:
             return math.inf
-        if not retryable(error, Replay.SAFE) or self._only_list >= ONLY_LIST:
+        if not retryable(error, Replay.SAFE) or self.only_list >= ONLY_LIST:
             self._reset()
             return DISABLED_FOR
         if self.failures > 1 and covered and self.probe is None:
@@ -63,15 +63,15 @@ class ListHealth:
 
     def get_succeeded(self) -> bool:
         """Note a GET that was answered. Return True if the list should be read again now."""
-        if not self._unanswered:
+        if not self.unanswered:
             return False
-        self._unanswered = False
-        self._only_list += 1
+        self.unanswered = False
+        self.only_list += 1
         return True
 
     def get_failed(self, id: int) -> bool:
         """Note a GET that failed. Return True if that shows an outage, because the list fails too."""
-        self._only_list = 0
+        self.only_list = 0
         return id == self.probe
 
     def get_finished(self, ids: Collection[int]) -> None:
@@ -80,7 +80,7 @@ class ListHealth:
             self.probe = None
 
     def _reset(self) -> None:
-        self.failures, self.probe, self._unanswered, self._only_list = 0, None, False, 0
+        self.failures, self.probe, self.unanswered, self.only_list = 0, None, False, 0
 
 
 @define

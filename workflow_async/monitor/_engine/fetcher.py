@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+import math
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set as AbstractSet
 from typing import Any, Generic, Literal, TypeVar
 
 from attrs import define, field
@@ -51,21 +52,25 @@ class Fetcher(Generic[W]):
     tracker: Tracker[W]
     load: LoadBackoff = field(factory=LoadBackoff)
     observer: Observer = field(factory=Observer)
+    once: bool = False
+    """True if a workflow that was checked and the list are not due again: a process does one round and ends."""
     list_read_at: float | None = field(default=None, init=False)
     """When the list was last read to its end. None before that."""
-    _unchanged_lists: int = field(default=0, init=False)
+    settled: AbstractSet[int] = field(default=frozenset(), init=False)
+    """Workflows that were left to the last list and need no GET after it."""
+    unchanged_lists: int = field(default=0, init=False)
     """Lists in a row that showed no change."""
     _wakes: WakeTimes = field(factory=WakeTimes, init=False)
     _woken_in_flight: set[int] = field(factory=set, init=False)
     """Workflows that a hint was about while a request for them was in flight."""
-    _list: ListHealth = field(factory=ListHealth, init=False)
-    _bulk: BulkHealth = field(factory=BulkHealth, init=False)
+    list_health: ListHealth = field(factory=ListHealth, init=False)
+    bulk_health: BulkHealth = field(factory=BulkHealth, init=False)
 
     def renewed(self, scheduler: Scheduler) -> "Fetcher[W]":
         """Return a fetcher for another scheduler that knows what this one knows of the server."""
         known = (self.tracked, scheduler, self.tracker, self.load, self.observer)
         fresh = Fetcher(self.source, self.clock, self.listener, *known)
-        fresh._list.rows, fresh.list_read_at = self._list.rows, self.list_read_at
+        fresh.list_health.rows, fresh.list_read_at = self.list_health.rows, self.list_read_at
         return fresh
 
     def send(self, requests: RequestBatch, start: Start) -> None:
@@ -139,18 +144,18 @@ class Fetcher(Generic[W]):
             self.tracker.apply_failure(id, error, self.tracked[id].poll)
         if isinstance(error, StatusError) and not retryable(error, Replay.SAFE):
             self._get_answered()
-        elif self._list.get_failed(id):
+        elif self.list_health.get_failed(id):
             self._list_and_get_failed(error)
         self.record_failure(error)
         return self._next_check(id)
 
     def _get_answered(self) -> None:
-        if self._list.get_succeeded():
+        if self.list_health.get_succeeded():
             self.scheduler.next_list_at = self.clock.now()
 
     def _finish(self, ids: Sequence[int], due: dict[int, float]) -> None:
         """Note the end of a request, whatever its result."""
-        self._list.get_finished(ids)
+        self.list_health.get_finished(ids)
         active = {id: at for id, at in due.items() if not self.tracker.is_done(id)}
         self.scheduler.finish(ids, active)
         for id in ids:
@@ -178,7 +183,7 @@ class Fetcher(Generic[W]):
             self.listener.on_fatal(error)
             due = {id: self._next_check(id) for id in ids}
         else:
-            self._bulk.succeeded()
+            self.bulk_health.succeeded()
             self.record_response(asked)
             due = {id: self._bulk_unchanged(id) for id in ids}
             self._polled("bulk", len(ids), len(suspects), asked)
@@ -194,7 +199,7 @@ class Fetcher(Generic[W]):
 
     def _bulk_failed(self, error: CallError) -> None:
         self.record_failure(error)
-        disabled_for = self._bulk.failed(error)
+        disabled_for = self.bulk_health.failed(error)
         if disabled_for is not None:
             self.scheduler.disable_bulk(self.clock.now() + disabled_for)
 
@@ -204,7 +209,7 @@ class Fetcher(Generic[W]):
         began = asked = again = self.clock.now()
         covered, changes, shown, pages = set(self.scheduler.by_list), self.tracker.changes, set[int](), 0
         listed_changes = 0
-        rows = max(self._list.rows or 0, len(covered))
+        rows = max(self.list_health.rows or 0, len(covered))
         listing = self.source.list_active(operations=self.tracked.any_detailed, rows=rows)
         try:
             async for page in listing.pages():
@@ -219,27 +224,44 @@ class Fetcher(Generic[W]):
         except WorkflowAsyncError as error:
             self.listener.on_fatal(error)
         else:
-            self._list.list_read(listing.report.rows)
-            self.list_read_at = self.clock.now()
             self._polled("list", len(shown), listed_changes, began, requests=pages)
-            self._unchanged_lists = self._unchanged_lists + 1 if changes == self.tracker.changes else 0
-            missing = covered - shown
-            missing -= self.tracker.recently_got(missing, began)
-            seen = self.tracker.seen_count(missing)
-            self.scheduler.list_completed(pages, shown, missing, self.clock.now(), self._next_list(began), seen=seen)
+            self._list_read(
+                pages, listing.report.rows, covered, shown, began, unchanged=changes == self.tracker.changes
+            )
         finally:
             if self.scheduler.list_in_flight:
                 self.scheduler.list_failed(again)
         self.listener.on_idle()
 
+    def apply_list(self, rows: Mapping[int, W], pages: int, began: float) -> None:
+        """Apply the rows of a list that was read elsewhere since `began`. It stands for reading the list now."""
+        covered, changes = set(self.scheduler.by_list), self.tracker.changes
+        found = (rows[id] for id in covered if id in rows)
+        shown = {workflow.id for workflow in found if self.tracker.apply_row(workflow, began)}
+        self.scheduler.last_list_at = began
+        self._list_read(pages, len(rows), covered, shown, began, unchanged=changes == self.tracker.changes)
+
+    def _list_read(
+        self, pages: int, rows: int | None, covered: set[int], shown: set[int], began: float, *, unchanged: bool
+    ) -> None:
+        """Note a list that was read to its end, and plan a GET for each workflow that it should show and does not."""
+        self.list_health.list_read(rows)
+        self.list_read_at = self.clock.now()
+        self.unchanged_lists = self.unchanged_lists + 1 if unchanged else 0
+        missing = covered - shown
+        missing -= self.tracker.recently_got(missing, began)
+        seen = self.tracker.seen_count(missing)
+        self.scheduler.list_completed(pages, shown, missing, self.clock.now(), self._next_list(began), seen=seen)
+        self.settled = frozenset() if self.scheduler.distrusts_list else covered - missing
+
     def _list_failed(self, error: CallError, began: float) -> float:
         """Apply a list that could not be read. Return the instant at which to read it again."""
         self.record_failure(error)
-        disabled_for = self._list.failed(error, self.scheduler.by_list)
+        disabled_for = self.list_health.failed(error, self.scheduler.by_list)
         if disabled_for is not None:
             self.scheduler.disable_list(self.clock.now() + disabled_for)
-        elif self._list.probe is not None and not self.tracker.is_done(self._list.probe):
-            self.scheduler.schedule(self._list.probe, self.clock.now())
+        elif self.list_health.probe is not None and not self.tracker.is_done(self.list_health.probe):
+            self.scheduler.schedule(self.list_health.probe, self.clock.now())
         return self._next_list(began)
 
     def _list_and_get_failed(self, error: CallError) -> None:
@@ -268,12 +290,20 @@ class Fetcher(Generic[W]):
         now = self.clock.now()
         if self.tracker.is_done(id):
             return now
+        return math.inf if self.once else now + self.check_delay(id)
+
+    def check_delay(self, id: int) -> float:
+        """Return the seconds from the last check of a workflow to the next one."""
         observation = self.tracker.observations[id]
         unchanged = observation.unchanged + observation.failures
-        return now + self.delay(self.tracked[id].poll, unchanged, self.tracker.remaining(id))
+        return self.delay(self.tracked[id].poll, unchanged, self.tracker.remaining(id))
 
     def _next_list(self, began: float) -> float:
-        return began + self.delay(self.tracked.fastest, self._unchanged_lists + self._list.failures)
+        return math.inf if self.once else began + self.list_delay()
+
+    def list_delay(self) -> float:
+        """Return the seconds from one list to the next."""
+        return self.delay(self.tracked.fastest, self.unchanged_lists + self.list_health.failures)
 
     def record_response(self, asked: float) -> None:
         """Note a response to a request that was sent at `asked`."""

@@ -70,7 +70,7 @@ class Scheduler:
     request_count: int = field(default=0, init=False)
     """Request slots in use."""
     _was_paused: bool = field(default=False, init=False)
-    _distrusts_list: bool = field(default=False, init=False)
+    distrusts_list: bool = field(default=False, init=False)
     """True if the last list was not believed. The next one is."""
 
     def renewed(self) -> "Scheduler":
@@ -92,6 +92,11 @@ class Scheduler:
         planned = id in self.single or id in self.by_list or id in self.in_flight
         if id in self.tracked and not planned:
             self.new[id] = None
+
+    def resume(self, id: int, tracking: Tracking, due: float) -> None:
+        """Check a workflow at this instant, which may have passed. It was checked before, by another process."""
+        self.tracked.add(id, tracking)
+        self.single.put(id, due)
 
     def remove(self, id: int) -> None:
         """Forget a workflow."""
@@ -130,7 +135,7 @@ class Scheduler:
         if self._was_paused:
             self._was_paused = False
             self._spread_overdue(now, load_factor)
-        self._assign(now, load_factor)
+        self.assign(now, load_factor)
         read_list = self._list_due_at is not None and now >= self._list_due_at
         if read_list:
             self.list_in_flight, self.last_list_at = True, now
@@ -208,8 +213,8 @@ class Scheduler:
         """
         self.list_in_flight, self.next_list_at, self.pages = False, next_list_at, max(1, pages)
         shows_none = shown.isdisjoint(self.tracked.ids())
-        self._distrusts_list = not self._distrusts_list and seen > MANY_RUNNING and shows_none
-        if self._distrusts_list:
+        self.distrusts_list = not self.distrusts_list and seen > MANY_RUNNING and shows_none
+        if self.distrusts_list:
             self.next_list_at = min(next_list_at, now + self.tracked.fastest.interval)
             return
         for id in missing & self.by_list:
@@ -251,7 +256,7 @@ class Scheduler:
 
     # The list or single checks
 
-    def _assign(self, now: float, load_factor: float) -> None:
+    def assign(self, now: float, load_factor: float = 1.0) -> None:
         """Plan the first check of new workflows. Move all workflows to the list or off it if that is cheaper now."""
         listable = self.supports_listing and now >= self.list_disabled_until
         if listable and self.watched - len(self.missing_from_list) > self.pages:

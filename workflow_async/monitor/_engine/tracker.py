@@ -147,6 +147,8 @@ class Tracker(Generic[W]):
             return False
         if self.source.same_identity(known, workflow):
             return True
+        if not observation.identity:
+            return False  # saved by a process that did not know it, so this row shows it first
         return not conflicting(observation.identity, self.source.identity(workflow))
 
     def _may_be_stale(self, observation: Observation[W], asked: float) -> bool:

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from attrs import define, field, frozen
 
-from workflow_async.settings import Poll
+from workflow_async.errors import InvalidArgument
+from workflow_async.settings import Poll, check_positive
 
 DEFAULT_POLL = Poll()
 
@@ -32,6 +33,14 @@ class Tracking:
         stalled_after = self.stalled_after if other.stalled_after is None else other.stalled_after
         merged = Tracking(faster, self.operations or other.operations, stalled_after)
         return self if merged == self else merged
+
+
+def check_stalled_after(stalled_after: float | timedelta | None) -> None:
+    """Raise `InvalidArgument` unless it is a number or a duration above 0, or None."""
+    if not isinstance(stalled_after, timedelta):
+        check_positive("stalled_after", stalled_after)
+    elif stalled_after <= timedelta(0):
+        raise InvalidArgument("stalled_after", "must be above 0")
 
 
 @define

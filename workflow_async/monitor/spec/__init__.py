@@ -1,0 +1,1 @@
+"""A watch as a value that one process saves and another continues."""
