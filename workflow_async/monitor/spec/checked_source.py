@@ -73,17 +73,15 @@ class CheckedSource(Generic[W]):
             raise
         self.checked_at[id] = self.clock.wall()
 
-    async def find_changed(self, known: Sequence[W]) -> Collection[int]:
-        """Return the ids of active workflows that seem to have changed since these records. Send one request."""
+    async def find_changed(self, known: Sequence[Any]) -> Collection[int]:
+        """Return the ids of active workflows that seem to have changed since these saved records. Send one request."""
         self.bulk_checks += 1
         changed = set(await self.source.find_changed([self._recalled(record) for record in known]))
         now = self.clock.wall()
         self.checked_at.update((record.id, now) for record in known if record.id not in changed)
         return changed
 
-    def _recalled(self, record: W | SavedWorkflow) -> W:
-        if not isinstance(record, SavedWorkflow):
-            return record
+    def _recalled(self, record: SavedWorkflow) -> W:
         return self.source.recalled(record.id, record.state_text, self.cursors[record.id].identity)
 
     # Records

@@ -172,14 +172,14 @@ class Round(Generic[W]):
 
     def next_at(self) -> float | None:
         """Return when to check again, by the delays of a watch. None if nothing is left to check."""
-        now, fetcher, checked_at = self.clock.now(), self.engine.fetcher, self.checked_at
+        now, fetcher, checked_at = self.clock.now(), self.engine.fetcher, self.source.checked_at
         waits_for_list = fetcher.list_health.failures > 0 or self.engine.scheduler.distrusts_list
-        unchecked = now + fetcher.list_delay() if waits_for_list else now
-        due = [
-            checked_at[id] + fetcher.check_delay(id) if id in checked_at else unchecked
-            for id in self.active
-            if not self.engine.tracker.is_done(id)
-        ]
-        if self.spec.filters is not None:
-            due.append(now + fetcher.list_delay())
+        next_list = (fetcher.list_read_at or now) + fetcher.list_delay()
+        unchecked = next_list if waits_for_list else now
+        due = [next_list] if self.spec.filters is not None else []
+        for id in self.active:
+            if id in checked_at and not self.engine.tracker.is_done(id):
+                due.append(checked_at[id] + fetcher.check_delay(id))
+            elif not self.engine.tracker.is_done(id):
+                due.append(next_list if id in fetcher.settled else unchecked)
         return max(now, min(due), self.engine.scheduler.paused_until) if due else None

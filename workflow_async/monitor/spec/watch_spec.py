@@ -108,8 +108,8 @@ class WatchSpec:
         """
         if not filters:
             raise InvalidArgument("filters", "must name at least one filter, such as state: or use WatchSpec.of")
-        active_listing(client, filters, operations=operations)
         kept = {name: _saved_filter(name, value) for name, value in filters.items()}
+        active_listing(client, kept, operations=operations)
         spec = cls._new(client, operations=operations, poll=poll, stalled_after=stalled_after, label=label)
         return evolve(spec, filters=kept)
 
