@@ -313,8 +313,10 @@ async def test_a_snapshot_needs_a_list_and_its_server(time: ManualClock) -> None
 # Filters
 
 
-async def test_a_watch_of_filters_finds_what_appears_later_and_reports_each_end_once(time: ManualClock) -> None:
-    sandbox, ends = Sandbox("11", time), list[int]()
+async def test_a_watch_of_filters_finds_what_appears_later_and_reports_each_end_once(
+    sandbox: Sandbox, time: ManualClock
+) -> None:
+    ends = list[int]()
     sandbox.opencast.define("minute", [Step("encode", 60.0)])
     first = start(sandbox, 2, "minute")
     start(sandbox, 1)
