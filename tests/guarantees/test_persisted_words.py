@@ -1,5 +1,6 @@
 """JSON keys, words and exit codes that other processes read do not change."""
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -61,6 +62,44 @@ def test_the_json_of_a_watch_spec_keeps_its_keys() -> None:
         "poll": poll,
         "cursors": [{**cursor, "workflow": record, "identity": []}],
     }
+
+
+PACKED = (
+    "d2ZhAQAAAUN42o1R7W6DMAx8F//2KKXqqvIqDFUpGMjIEpSYfgjx7nPox7ofkxYJwdl3viMuJhi9gRw65iHkq5WrErqor8FQ4nwL"
+    "CG4gr1g7GyBnPxLC4IwoJtBWs1bymSYpCmLypwizCI+q6l3TQL5OtggVaaNtC/lm4X5qFnIUZmIwsmoptqQ3I5zIB7GTOQhGHSmm"
+    "s7rt2FwlTj0+00zQqMCQF2JRzjNmuEZJVcfKe7rB/a5EaB0fVCTtt2hHY6Q02qpTtqVIzDCVyg2HKFywrsmy5qsUigI+xlSOeC92"
+    "JRalPCmu5QVB24qibpc+Dr69gGU4VT3VtxSPVia8e5yz831j3DkZOhXirAL8aG28rjvlYfZkBlZMB6YL/5NOw0IkW7ma/uS9rlp+"
+    "fPrZvazgoYVX86f1XP41tNe2XsyX2/vFmstvSbnM5BI0VngSNBI0EjQSNFZ4kBI="
+)
+"""A watch that the first version has packed."""
+
+
+def test_a_watch_that_the_first_version_has_packed_is_read() -> None:
+    workflow = SavedWorkflow(
+        id=1603,
+        phase=Phase.RUNNING,
+        state_text="running",
+        step="encode",
+        operations=(SavedOperation(operation="encode", state_text="running"),),
+        kind="fast",
+    )
+    known = Cursor(
+        id=1603,
+        since=1_700_000_000.0,
+        workflow=workflow,
+        got_at=1_700_000_010.5,
+        checked_at=1_700_000_020.0,
+        unchanged=2,
+        changes=1,
+        identity=("12345678-1234-1234-1234-123456789012", "fast"),
+    )
+    assert WatchSpec.from_bytes(base64.b64decode(PACKED)) == WatchSpec(
+        url="https://oc.example.org",
+        cursors=(known, Cursor(id=1700)),
+        label="nightly",
+        durations={"fast": (1.5,)},
+        operations=True,
+    )
 
 
 @pytest.mark.parametrize(

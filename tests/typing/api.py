@@ -95,6 +95,21 @@ async def clients() -> None:
     assert_type(await oc.aclose(), None)
 
 
+async def saved_watches(oc: OpencastClient, pv: PreservicaClient) -> None:
+    spec = monitor.WatchSpec.of(oc, [1, "2"], operations=True, poll=Poll(), stalled_after=2.0, label="a")
+    assert_type(spec, monitor.WatchSpec)
+    assert_type(monitor.WatchSpec.where(pv, state="Active"), monitor.WatchSpec)
+    assert_type(spec.split(2), tuple[monitor.WatchSpec, ...])
+    assert_type(monitor.WatchSpec.merge(spec, spec.add(3).drop(1).at("https://oc.example.org")), monitor.WatchSpec)
+    assert_type(monitor.WatchSpec.from_bytes(spec.to_bytes()), monitor.WatchSpec)
+    seen = await monitor.snapshot_active(oc)
+    assert_type(seen, monitor.ActiveSnapshot[opencast.Workflow])
+    polled = await monitor.poll_once(oc, spec, limit=5, within=1.0, seen=seen)
+    assert_type(polled, monitor.PollResult[opencast.Workflow])
+    assert_type(polled.events, tuple[monitor.WatchEvent[opencast.Workflow], ...])
+    assert_type(await monitor.poll_once(pv, spec), monitor.PollResult[preservica.Workflow])
+
+
 def synchronous(oc: SyncOpencastClient, pv: SyncPreservicaClient, spec: monitor.WatchSpec) -> None:
     with OpencastClient.sync("https://oc.example.org", auth=("user", "secret"), limits=Limits(connections=4)) as opened:
         assert_type(opened, SyncOpencastClient)

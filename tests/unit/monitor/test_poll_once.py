@@ -341,7 +341,8 @@ async def test_filters_are_kept_as_texts_and_checked_at_once(time: ManualClock) 
         spec = WatchSpec.where(client, state=[State.RUNNING, "paused"], definition_id="fast", label="main")
         assert spec.filters == {"state": ("running", "paused"), "definition_id": "fast"}
         assert WatchSpec.where(client, state=State.RUNNING).filters == {"state": "running"}
-        for wrong in ({}, {"state": "asleep"}, {"colour": "red"}, {"state": 5}, {"state": [5]}):
+        wrongs: list[dict[str, Any]] = [{}, {"state": "asleep"}, {"colour": "red"}, {"state": 5}, {"state": [5]}]
+        for wrong in wrongs:
             with pytest.raises(InvalidArgument):
                 WatchSpec.where(client, **wrong)
         with pytest.raises(InvalidArgument, match="shards: cannot be those of a watch of filters"):

@@ -111,6 +111,13 @@ class SavedWatches(RuleBasedStateMachine):
         self.current = [spec for spec in self.current if spec is not first and spec is not second]
         return self._keep(WatchSpec.merge(first, second))
 
+    @rule(target=specs, spec=consumes(specs), later_first=st.booleans())
+    def merge_with_an_older_copy(self, spec: WatchSpec, *, later_first: bool) -> WatchSpec:
+        polled = self._poll(spec)
+        self._deliver(polled)
+        copies = (polled.spec, spec) if later_first else (spec, polled.spec)
+        return self._replace(spec, WatchSpec.merge(*copies))
+
     @rule(target=specs, spec=consumes(specs), shards=st.integers(1, 3))
     def split_and_merge_the_second_half(self, spec: WatchSpec, shards: int) -> WatchSpec:
         first, *others = spec.split(shards)

@@ -1,8 +1,9 @@
 """Writes a watch as a JSON tree, and reads it strictly. Pure."""
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from datetime import timedelta
+from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -46,6 +47,19 @@ def read_tree(kind: type[T], tree: Any) -> T:
         tree = {**tree, "version": VERSION}
     record: T = structure(_converter(cast("Hashable", kind)), tree, kind)
     return record
+
+
+def saved_filter(name: str, value: Any) -> str | tuple[str, ...]:
+    """Return a filter as it is saved. Raise `InvalidArgument` if it is no text, state, or several of them."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Iterable):
+        values = tuple(each.value if isinstance(each, Enum) else each for each in value)
+        if all(isinstance(each, str) for each in values):
+            return values
+    raise InvalidArgument(name, "must be a text, a state, or several of them, because the watch is saved")
 
 
 def text_of(tree: dict[str, Any]) -> str:

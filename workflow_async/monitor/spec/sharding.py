@@ -1,10 +1,11 @@
 """Splits and joins the cursors of a watch. Pure."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import evolve
 
+from workflow_async.monitor._engine.durations import DurationStats
 from workflow_async.monitor.spec.records import Cursor
 
 
@@ -41,3 +42,15 @@ def rebased(cursors: Iterable[Cursor], seconds: float) -> tuple[Cursor, ...]:
         cursor if not seconds or cursor.failing_since is None else evolve(cursor, announced=cursor.announced + seconds)
         for cursor in cursors
     )
+
+
+def merged_durations(
+    mine: Mapping[str, tuple[float, ...]], theirs: Mapping[str, tuple[float, ...]]
+) -> Mapping[str, tuple[float, ...]]:
+    """Return the durations that two watches have learned."""
+    if mine == theirs:
+        return mine
+    stats = DurationStats()
+    stats.add_earlier(mine)
+    stats.learn((kind, seconds) for kind, samples in theirs.items() for seconds in samples)
+    return {kind: tuple(samples) for kind, samples in stats.samples.items()}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from enum import Enum
 from functools import reduce
 from typing import Any, Self
 
@@ -13,14 +12,13 @@ from workflow_async._core.call import parse_id
 from workflow_async._core.origin import Origin, same_server
 from workflow_async._decode.json import json_tree
 from workflow_async.errors import InvalidArgument
-from workflow_async.monitor._engine.durations import DurationStats
 from workflow_async.monitor._engine.tracking import check_stalled_after
-from workflow_async.monitor.spec.as_json import VERSION, read_tree, spec_tree, text_of
+from workflow_async.monitor.spec.as_json import VERSION, read_tree, saved_filter, spec_tree, text_of
 from workflow_async.monitor.spec.client import Client, active_listing
 from workflow_async.monitor.spec.packed import pack, unpack
 from workflow_async.monitor.spec.records import Cursor
 from workflow_async.monitor.spec.server_memory import ServerMemory
-from workflow_async.monitor.spec.sharding import rebased, split, unique
+from workflow_async.monitor.spec.sharding import merged_durations, rebased, split, unique
 from workflow_async.settings import Poll, check_poll
 
 SHARED = ("operations", "poll", "stalled_after", "filters")
@@ -108,7 +106,7 @@ class WatchSpec:
         """
         if not filters:
             raise InvalidArgument("filters", "must name at least one filter, such as state: or use WatchSpec.of")
-        kept = {name: _saved_filter(name, value) for name, value in filters.items()}
+        kept = {name: saved_filter(name, value) for name, value in filters.items()}
         active_listing(client, kept, operations=operations)
         spec = cls._new(client, operations=operations, poll=poll, stalled_after=stalled_after, label=label)
         return evolve(spec, filters=kept)
@@ -172,8 +170,8 @@ class WatchSpec:
             raise InvalidArgument("shards", "cannot be those of a watch of filters: split a watch of its ids")
         return tuple(evolve(self, cursors=part) for part in split(self.cursors, shards))
 
-    @classmethod
-    def merge(cls, *specs: "WatchSpec") -> "WatchSpec":
+    @staticmethod
+    def merge(*specs: "WatchSpec") -> "WatchSpec":
         """Return one watch of the workflows of all. If several have a workflow, the one counts that knows most of it.
 
         Raises:
@@ -181,25 +179,7 @@ class WatchSpec:
         """
         if not specs:
             raise InvalidArgument("specs", "must be at least one watch")
-        return reduce(cls._merged, specs)
-
-    def _merged(self, other: "WatchSpec") -> "WatchSpec":
-        if not same_server(self.url, other.url):
-            raise InvalidArgument("specs", f"must be of one server, not of {self.url} and {other.url}: use at()")
-        for name in SHARED:
-            if getattr(self, name) != getattr(other, name):
-                raise InvalidArgument("specs", f"must not differ in `{name}`: make them with the same {name}")
-        server = self.server.merge(other.server)
-        mine = rebased(self.cursors, server.announced - self.server.announced)
-        theirs = rebased(other.cursors, server.announced - other.server.announced)
-        return evolve(
-            self,
-            cursors=unique((*mine, *theirs)),
-            lists=self.lists and other.lists,
-            pages=max(self.pages, other.pages),
-            durations=_merged_durations(self.durations, other.durations),
-            server=server,
-        )
+        return reduce(_merged, specs)
 
     def at(self, url: str) -> Self:
         """Return the same watch by another URL of the same server, such as its name inside a cluster.
@@ -243,10 +223,29 @@ class WatchSpec:
         return read_tree(cls, unpack(data, _cursor_defaults()))
 
 
+def _merged(mine: WatchSpec, other: WatchSpec) -> WatchSpec:
+    if not same_server(mine.url, other.url):
+        raise InvalidArgument("specs", f"must be of one server, not of {mine.url} and {other.url}: use at()")
+    for name in SHARED:
+        if getattr(mine, name) != getattr(other, name):
+            raise InvalidArgument("specs", f"must not differ in `{name}`: make them with the same {name}")
+    server = mine.server.merge(other.server)
+    ours = rebased(mine.cursors, server.announced - mine.server.announced)
+    theirs = rebased(other.cursors, server.announced - other.server.announced)
+    return evolve(
+        mine,
+        cursors=unique((*ours, *theirs)),
+        lists=mine.lists and other.lists,
+        pages=max(mine.pages, other.pages),
+        durations=merged_durations(mine.durations, other.durations),
+        server=server,
+    )
+
+
 def _defaults() -> dict[str, Any]:
-    """Return what `to_bytes` leaves out. The version and the URL are always written."""
+    """Return what `to_bytes` leaves out. What users choose is always written, because its defaults may change."""
     tree = spec_tree(WatchSpec(url="", cursors=()))
-    return {key: value for key, value in tree.items() if key not in {"url", "version"}}
+    return {key: value for key, value in tree.items() if key not in {"url", "version", "poll"}}
 
 
 def _cursor_defaults() -> dict[str, Any]:
@@ -256,26 +255,3 @@ def _cursor_defaults() -> dict[str, Any]:
 
 def _checked_url(url: str) -> str:
     return Origin.parse(url, allow_insecure_http=True).base
-
-
-def _saved_filter(name: str, value: Any) -> str | tuple[str, ...]:
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Iterable):
-        values = tuple(each.value if isinstance(each, Enum) else each for each in value)
-        if all(isinstance(each, str) for each in values):
-            return values
-    raise InvalidArgument(name, "must be a text, a state, or several of them, because the watch is saved")
-
-
-def _merged_durations(
-    mine: Mapping[str, tuple[float, ...]], theirs: Mapping[str, tuple[float, ...]]
-) -> Mapping[str, tuple[float, ...]]:
-    if mine == theirs:
-        return mine
-    stats = DurationStats()
-    stats.add_earlier(mine)
-    stats.learn((kind, seconds) for kind, samples in theirs.items() for seconds in samples)
-    return {kind: tuple(samples) for kind, samples in stats.samples.items()}
