@@ -22,6 +22,8 @@ from workflow_async.sandbox import ManualClock, Sandbox, Step
 URL = "http://127.0.0.1"
 LONG = "schedule-and-upload"
 WITHIN = 0.05
+KNOWLEDGE = ((9.0, False), (5.0, True))
+"""When a workflow was checked, and whether it has ended. An end counts more than a later check."""
 STEADY = Poll(interval=10, backoff=1, jitter=0)
 
 
@@ -417,6 +419,14 @@ def test_a_watch_is_extended_and_reduced() -> None:
     assert spec.drop("1", 9).ids == (2,)
     assert spec.at("https://oc.example.org/").url == "https://oc.example.org"
     assert WatchSpec.of(URL, []).finished
+
+
+def test_a_merge_keeps_what_knows_most_of_a_workflow() -> None:
+    fresh = WatchSpec.of(URL, [1])
+    (cursor,) = fresh.cursors
+    checked, ended = (evolve(fresh, cursors=(evolve(cursor, checked_at=at, over=over),)) for at, over in KNOWLEDGE)
+    for less, more in ((fresh, checked), (checked, ended), (fresh, ended)):
+        assert WatchSpec.merge(less, more).cursors == WatchSpec.merge(more, less).cursors == more.cursors
 
 
 def test_announced_pauses_are_counted_from_the_same_instant_after_a_merge() -> None:

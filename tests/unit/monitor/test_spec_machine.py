@@ -113,6 +113,7 @@ class SavedWatches(RuleBasedStateMachine):
 
     @rule(target=specs, spec=consumes(specs), later_first=st.booleans())
     def merge_with_an_older_copy(self, spec: WatchSpec, *, later_first: bool) -> WatchSpec:
+        self.time.advance(60)
         polled = self._poll(spec)
         self._deliver(polled)
         copies = (polled.spec, spec) if later_first else (spec, polled.spec)

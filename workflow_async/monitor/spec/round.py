@@ -45,6 +45,8 @@ class Round(Generic[W]):
     _wakeup: asyncio.Event = field(factory=asyncio.Event, init=False)
     _admitted: set[int] = field(factory=set, init=False)
     """Workflows that count towards the limit."""
+    _count: int = field(default=0, init=False)
+    """Number of workflows that had not ended when the round began."""
 
     def __attrs_post_init__(self) -> None:
         self.engine = Engine(self.source, self.clock, self, self.observer)
@@ -55,6 +57,7 @@ class Round(Generic[W]):
         recall(self.spec.server, self.engine)
         self.engine.tracker.estimates.durations.add_earlier(self.spec.durations)
         tracking = Tracking(self.spec.poll, self.spec.operations, self.spec.stalled_after)
+        self._count = len(self.active)
         for id in self.active:
             known: Any = cursors[id]  # it holds a part of the record, which is all that the engine compares
             self.engine.resume(known, tracking, known.checked_at or 0.0)
@@ -130,6 +133,8 @@ class Round(Generic[W]):
         """Plan no check of the workflows that are beyond the limit. Those that a list shows do not count."""
         scheduler = self.engine.scheduler
         scheduler.assign(self.clock.now() + TIMER_SLACK, self.engine.fetcher.load.factor)
+        if len(self._admitted) == self._count:
+            return  # the usual case of a round without a list, in which this is called for each bulk check
         waiting = scheduler.single.ids() - self._admitted - self.engine.fetcher.settled
         if self.limit is not None and len(waiting) + len(self._admitted) > self.limit:
             oldest = sorted(self.source.cursors[id].age_key for id in waiting)
