@@ -53,7 +53,8 @@ class Basic:
 
     def refusable(self, sent: Headers) -> Refusable:
         """Return the user name and the password."""
-        return Refusable(sent, ADVICE if isinstance(self.password, Secret) else FUNCTION_ADVICE)
+        advice = ADVICE if isinstance(self.password, Secret) else FUNCTION_ADVICE
+        return Refusable(sent, advice, self.username)
 
     @property
     def renews_on_redirect(self) -> bool:

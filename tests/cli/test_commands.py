@@ -132,10 +132,11 @@ def test_show_prints_the_times_of_a_preservica_workflow(run: Run, fakes: Sandbox
     assert "█" in result.stdout
 
 
-def test_show_of_an_unknown_id_exits_with_3(run: Run, fakes: Sandbox) -> None:
+def test_show_of_an_unknown_id_exits_with_5(run: Run, fakes: Sandbox) -> None:
     result = run("show", 99, env=opencast_of(fakes))
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert "404 NotFound" in result.stderr
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert result.stderr.startswith("workflow-async: not found: ")
+    assert "(404, GET http://" in result.stderr
 
 
 def test_start_on_opencast_sends_the_settings(run: Run, fakes: Sandbox) -> None:
@@ -178,9 +179,10 @@ def test_start_on_preservica_takes_one_context(run: Run, fakes: Sandbox) -> None
     assert (result.exit_code, fakes.preservica.starts) == (2, [])
 
 
-def test_a_start_conflict_exits_with_3_and_prints_the_message(run: Run, fakes: Sandbox) -> None:
+def test_a_start_conflict_exits_with_5_and_prints_the_message(run: Run, fakes: Sandbox) -> None:
     event = fakes.opencast.event()
     fakes.opencast.start(event, "review")
     result = run("start", event, "fast", env=opencast_of(fakes))
-    assert result.exit_code == 3
-    assert "409 StartConflict" in result.stderr
+    assert result.exit_code == 5
+    assert "the present state does not allow that" in result.stderr
+    assert "(409, POST http://" in result.stderr

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from tests.cli.conftest import Run, opencast_of
 from tests.support.journal_files import ticket
 from workflow_async.cli.exit_codes import (
     Exit,
@@ -19,18 +21,33 @@ from workflow_async.cli.exit_codes import (
 )
 from workflow_async.errors import (
     AlreadyFinished,
+    BadRequest,
+    CallError,
     ClientClosed,
     ConnectFailed,
+    DeadlineExceeded,
+    Forbidden,
+    ForeignResponse,
     InvalidArgument,
     ListingNotSupported,
+    NotAcceptable,
     NotFound,
     NotHeld,
+    RateLimited,
+    ServerError,
+    StartConflict,
+    StartForbidden,
+    StartInvalid,
     StartOutcomeUnknown,
+    StartUnauthorized,
+    Unauthorized,
+    UnexpectedContent,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
 )
 from workflow_async.opencast import State, Workflow
+from workflow_async.sandbox import Sandbox
 
 WORKFLOW = Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e-1")
 
@@ -44,7 +61,9 @@ def exit_code(error: BaseException) -> int:
     return ended.value.exit_code
 
 
-@pytest.mark.parametrize("error", [UsageError("no server"), InvalidArgument("sort", "must be one key")])
+@pytest.mark.parametrize(
+    "error", [UsageError("no server"), InvalidArgument("sort", "must be one key"), BadRequest(400), StartInvalid(400)]
+)
 def test_an_invalid_command_exits_with_2(error: Exception) -> None:
     assert code_of(error) is Exit.USAGE
 
@@ -54,9 +73,6 @@ def test_an_invalid_command_exits_with_2(error: Exception) -> None:
     [
         WorkflowFailed(WORKFLOW),
         WorkflowParked(WORKFLOW),
-        WaitTimeout(7, 1.0, None),
-        AlreadyFinished(WORKFLOW),
-        NotHeld(WORKFLOW),
     ],
 )
 def test_an_error_about_a_workflow_exits_with_1(error: Exception) -> None:
@@ -67,26 +83,58 @@ def test_an_error_about_a_workflow_exits_with_1(error: Exception) -> None:
     "error",
     [
         ConnectFailed("refused"),
-        NotFound(404),
-        ListingNotSupported("an index page"),
+        DeadlineExceeded("no response"),
+        WaitTimeout(7, 1.0, None),
+        ServerError(503),
+        RateLimited(429),
+        ForeignResponse(404),
         ClientClosed(),
         StartOutcomeUnknown(ConnectFailed("reset"), look_for="it", ticket=ticket("7")),
         SandboxError("taken"),
     ],
 )
-def test_an_error_of_the_server_or_the_network_exits_with_3(error: Exception) -> None:
+def test_an_error_that_may_pass_exits_with_3(error: Exception) -> None:
     assert code_of(error) is Exit.SERVER
+
+
+@pytest.mark.parametrize("error", [Unauthorized(401), Forbidden(403), StartUnauthorized(401), StartForbidden(403)])
+def test_a_refused_user_exits_with_4(error: Exception) -> None:
+    assert code_of(error) is Exit.REFUSED
+
+
+def no_api(error: CallError) -> CallError:
+    error.absent = "no Opencast External API at https://oc.example.org"
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotFound(404),
+        StartConflict(409),
+        NotAcceptable(406),
+        ListingNotSupported("an index page"),
+        AlreadyFinished(WORKFLOW),
+        NotHeld(WORKFLOW),
+        no_api(ForeignResponse(404)),
+        no_api(UnexpectedContent("a page")),
+        no_api(ServerError(501)),
+    ],
+)
+def test_what_does_not_exist_or_cannot_be_done_exits_with_5(error: Exception) -> None:
+    assert code_of(error) is Exit.NOT_POSSIBLE
 
 
 def test_the_worst_code_is_that_of_a_server_error() -> None:
     assert worst_code([Exit.DONE, Exit.SERVER, Exit.FAILED]) is Exit.SERVER
+    assert worst_code([Exit.NOT_POSSIBLE, Exit.FAILED]) is Exit.NOT_POSSIBLE
     assert worst_code([]) is Exit.DONE
 
 
 def test_an_error_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code(NotFound(404, message="no such\nworkflow \x1b[31m7")) == 3
+    assert exit_code(NotFound(404, message="no such\nworkflow \x1b[31m7")) == 5
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "workflow-async: 404 NotFound: no such workflow \N{REPLACEMENT CHARACTER}[31m7\n")
+    assert (out, err) == ("", "workflow-async: not found: no such workflow \N{REPLACEMENT CHARACTER}[31m7 (404)\n")
 
 
 def test_an_error_in_an_exception_group_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +159,55 @@ def test_a_closed_pipe_exits_with_141(monkeypatch: pytest.MonkeyPatch, tmp_path:
         monkeypatch.setattr(sys, "stdout", out)
         assert exit_code(BrokenPipeError()) == 141
         assert os.fstat(out.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
+
+
+@pytest.mark.parametrize(
+    "command", [("show", "1000"), ("list",), ("definitions", "--json"), ("report", "b.sqlite", "--csv")]
+)
+def test_a_reader_that_leaves_ends_every_command_with_141(
+    run: Run, sandbox_11: Sandbox, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    sandbox_11.opencast.seed(3)
+    env = opencast_of(sandbox_11)
+    (tmp_path / "b.csv").write_text(f"event,definition\n{sandbox_11.opencast.event()},noop\n")
+    run("run", "b.csv", "--journal", "b.sqlite", "--every", 0.1, env=env)
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "workflow_async", *command],
+        env={**os.environ, **env},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("command", [("show", "1000"), ("list",), ("definitions", "--json")])
+def test_a_full_disk_is_one_sentence_and_exits_with_3(sandbox_11: Sandbox, command: tuple[str, ...]) -> None:
+    sandbox_11.opencast.seed(3)
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "workflow_async", *command],
+            env={**os.environ, **opencast_of(sandbox_11)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    expected = "workflow-async: the output cannot be written: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (3, expected)
+
+
+def test_an_error_that_cannot_be_printed_keeps_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(typer, "echo", full)
+    assert exit_code(NotFound(404)) == 5
 
 
 def test_a_printable_text_has_no_control_characters() -> None:

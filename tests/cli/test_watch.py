@@ -39,11 +39,11 @@ def test_a_failed_workflow_exits_with_1(run: Run, fakes: Sandbox) -> None:
     assert result.exit_code == 1
 
 
-def test_an_unknown_id_exits_with_3_and_the_others_are_watched(run: Run, fakes: Sandbox) -> None:
+def test_an_unknown_id_exits_with_5_and_the_others_are_watched(run: Run, fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "noop")
     result = run("watch", 99, id, "--json", *FAST_POLL, env=opencast_of(fakes))
     assert outcomes(result.stdout) == {99: "unobserved", id: "succeeded"}
-    assert result.exit_code == 3
+    assert result.exit_code == 5
 
 
 def test_a_replaced_workflow_exits_with_3_and_the_others_are_watched(run: Run, fakes: Sandbox) -> None:
@@ -96,13 +96,13 @@ def test_a_parked_workflow_can_end_the_watch(run: Run, fakes: Sandbox) -> None:
 def test_a_timeout_ends_the_watch(run: Run, fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "review")
     result = run("watch", id, "--timeout", 0.5, "--json", *FAST_POLL, env=opencast_of(fakes))
-    assert (result.exit_code, outcomes(result.stdout)) == (1, {id: "timed out"})
+    assert (result.exit_code, outcomes(result.stdout)) == (3, {id: "timed out"})
 
 
-def test_a_rejected_login_exits_with_3(run: Run, fakes: Sandbox) -> None:
+def test_a_rejected_login_exits_with_4_and_names_the_user(run: Run, fakes: Sandbox) -> None:
     result = run("watch", 1000, "--json", env={**opencast_of(fakes), "OPENCAST_PASSWORD": "wrong"})
-    assert result.exit_code == 3
-    assert "401 Unauthorized" in lines(result.stdout)[0]["error"]
+    assert result.exit_code == 4
+    assert lines(result.stdout)[0]["error"].startswith("user name or password refused for admin")
 
 
 def test_a_passing_server_error_does_not_end_the_watch(run: Run, fakes: Sandbox) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from attrs import define, field
 
 from workflow_async._core.call import Call, Replay, Reply
-from workflow_async._core.provenance import Author, Control, author, hint, is_api_present
+from workflow_async._core.provenance import Author, Control, absence, author, hint, is_absent, is_api_present
 from workflow_async._core.single_flight import SharedTask
-from workflow_async.errors import CallError, ForeignResponse
+from workflow_async.errors import CallError, ForeignResponse, UnexpectedContent
 
 
 @define(eq=False)
@@ -26,9 +26,15 @@ class ApiPresence:
         return is_api_present(reply.status, await self._check(control))
 
     async def explain(self, control: Control | None, call: Call[object], failure: CallError, base: str) -> None:
-        """Add to an error about a foreign response whether the API is there at all."""
-        if isinstance(failure, ForeignResponse) and control is not None and call.replay is not Replay.ONCE:
-            failure.hint = hint(control.name, base, await self._check(control))
+        """Add to an error about a foreign response or a page whether the API is there at all."""
+        is_foreign = isinstance(failure, ForeignResponse | UnexpectedContent) and not failure.at_login
+        if not is_foreign or control is None or call.replay is Replay.ONCE:
+            return
+        status = await self._check(control)
+        if isinstance(failure, ForeignResponse):
+            failure.hint = hint(control.name, base, status)
+        if is_absent(status):
+            failure.absent = absence(control.name, base)
 
     async def _check(self, control: Control) -> int:
         """Send one control request for all calls that wait for it. Return its status, or 0 if there was no response."""

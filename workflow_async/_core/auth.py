@@ -35,6 +35,8 @@ class Refusable:
     """What was sent, without the parts that change with each request."""
     advice: str = field(eq=False)
     """How the user can go on."""
+    username: str = field(default="", eq=False)
+    """The user whose credentials these are. "" for a token."""
 
 
 class Credential(Protocol):

@@ -32,7 +32,7 @@ class Digest:
 
     def refusable(self, sent: Headers) -> Refusable | None:
         """Return the user once a challenge was answered. A 401 before that says nothing about the password."""
-        return Refusable(self.username, "open a new client with others") if self._has_answered else None
+        return Refusable(self.username, "open a new client with others", self.username) if self._has_answered else None
 
     @property
     def renews_on_redirect(self) -> bool:

@@ -42,6 +42,7 @@ class LockoutGuard:
         if not isinstance(error, Unauthorized) or error.status != HTTPStatus.UNAUTHORIZED:
             return
         if sent is not None and sent != self._accepted:
+            error.username = sent.username
             error.message = f"{error.message}; these credentials are not tried again: {sent.advice}".lstrip("; ")
             self._refused, self._refusal = sent, copy.copy(error)
             self._refusal.at_login = True

@@ -101,6 +101,16 @@ def hint(api: str, base: str, control: int) -> str:
     """Return what a control request found out about a response that the API did not write."""
     if control == HTTPStatus.OK:
         return f"the {api} at {base} responds, so a proxy or a starting part of the server refused this path"
-    if control == 0 or control >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if not is_absent(control):
         return f"the {api} at {base} does not respond at the moment"
-    return f"no {api} at {base}: check the path of the base URL"
+    return f"{absence(api, base)}: check the path of the base URL"
+
+
+def is_absent(control: int) -> bool:
+    """Return True if the status of the control request shows that the API is not at the base URL."""
+    return control not in {0, HTTPStatus.OK} and control < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def absence(api: str, base: str) -> str:
+    """Return that an API is not at a base URL."""
+    return f"no {api} at {base}"

@@ -96,7 +96,8 @@ def workflow_async(*, version: Version = False) -> None:
     Credentials come from environment variables (OPENCAST_URL, OPENCAST_USERNAME, OPENCAST_PASSWORD, or
     PRESERVICA_SERVER, PRESERVICA_USERNAME, PRESERVICA_PASSWORD, PRESERVICA_TENANT), from a file, or from a prompt.
 
-    Exit codes: 0 done, 1 a workflow did not succeed, 2 usage, 3 server or network, 130 interrupted.
+    Exit codes: 0 done, 1 a workflow did not succeed, 2 usage, 3 try again later, 4 refused, 5 not possible,
+    130 interrupted, 141 the reader of the output has closed it.
     """
 
 

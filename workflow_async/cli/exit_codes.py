@@ -1,29 +1,52 @@
 """Maps errors to exit codes and prints them."""
 
 import enum
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NoReturn
 
 import typer
 
+from workflow_async.cli.lookalikes import use_lookalikes
+from workflow_async.cli.messages import error_text
 from workflow_async.errors import (
     AlreadyFinished,
+    BadRequest,
+    CallError,
+    Conflict,
+    CountNotSupported,
+    Forbidden,
+    ForeignResponse,
     InvalidArgument,
     JournalError,
+    ListingNotSupported,
+    NotAcceptable,
+    NotFound,
     NotHeld,
-    WaitTimeout,
+    PartialFailure,
+    ProcessNotFound,
+    StartOutcomeUnknown,
+    Unauthorized,
     WorkflowAsyncError,
     WorkflowFailed,
     WorkflowParked,
 )
 
-WORKFLOW_ERRORS = (WorkflowFailed, WorkflowParked, WaitTimeout, AlreadyFinished, NotHeld)
-"""Errors about a workflow. All others are about the server or the network."""
-
+USAGE_ERRORS = (InvalidArgument, JournalError, BadRequest)
+WORKFLOW_ERRORS = (WorkflowFailed, WorkflowParked)
+REFUSALS = (Unauthorized, Forbidden)
+NOT_POSSIBLE = (
+    *(AlreadyFinished, Conflict, CountNotSupported, ListingNotSupported, NotAcceptable, NotFound, NotHeld),
+    *(PartialFailure, ProcessNotFound),
+)
+"""Errors that the same command would end with again. All others may pass, such as errors of the network."""
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""The errors of an output that takes no more."""
 
 
 class Exit(enum.IntEnum):
@@ -34,7 +57,11 @@ class Exit(enum.IntEnum):
     """A workflow did not succeed."""
     USAGE = 2
     SERVER = 3
-    """A request failed, or the state of a workflow is not known."""
+    """Try again later: no answer, an error of the server, too many requests, a timeout, or an unknown result."""
+    REFUSED = 4
+    """The user is not known or lacks a permission."""
+    NOT_POSSIBLE = 5
+    """Something does not exist, or its state does not allow the command."""
     INTERRUPTED = 130
     PIPE_CLOSED = 141
     """The reader of stdout has closed it. A program that SIGPIPE ends has the same code."""
@@ -48,15 +75,23 @@ class SandboxError(Exception):
     """The sandbox could not be served at the given address."""
 
 
+class OutputError(Exception):
+    """The output cannot be written."""
+
+
 def code_of(error: Exception) -> Exit:
     """Return the exit code for an error."""
-    if isinstance(error, InvalidArgument | UsageError | JournalError):
-        return Exit.USAGE
-    return Exit.FAILED if isinstance(error, WORKFLOW_ERRORS) else Exit.SERVER
+    if isinstance(error, StartOutcomeUnknown):
+        return Exit.SERVER
+    if isinstance(error, ForeignResponse) or (isinstance(error, CallError) and error.absent):
+        return Exit.NOT_POSSIBLE if error.absent else Exit.SERVER
+    kinds = ((*USAGE_ERRORS, UsageError), Exit.USAGE), (WORKFLOW_ERRORS, Exit.FAILED), (REFUSALS, Exit.REFUSED)
+    found = (code for kind, code in (*kinds, (NOT_POSSIBLE, Exit.NOT_POSSIBLE)) if isinstance(error, kind))
+    return next(found, Exit.SERVER)
 
 
 def worst_code(codes: Iterable[Exit]) -> Exit:
-    """Return the highest of several exit codes: a server error counts more than a failed workflow."""
+    """Return the highest of several exit codes: what went wrong with a request counts more than a failed workflow."""
     return max(codes, default=Exit.DONE)
 
 
@@ -66,8 +101,9 @@ def printable_text(text: str) -> str:
 
 
 def print_error(error: Exception) -> None:
-    """Print an error on stderr, in one line."""
-    typer.echo(f"workflow-async: {printable_text(' '.join(str(error).split()))}", err=True)
+    """Print an error on stderr, in one line. Do nothing if stderr cannot be written."""
+    with suppress(OSError):
+        typer.echo(f"workflow-async: {printable_text(' '.join(error_text(error).split()))}", err=True)
 
 
 def run_and_exit(run: Callable[[], Exit]) -> NoReturn:
@@ -77,16 +113,19 @@ def run_and_exit(run: Callable[[], Exit]) -> NoReturn:
 
 def _code(run: Callable[[], Exit]) -> Exit:
     try:
-        return run()
+        use_lookalikes()
+        code = run()
+        sys.stdout.flush()
     except (
         UsageError,
         SandboxError,
         WorkflowAsyncError,
         KeyboardInterrupt,
-        BrokenPipeError,
+        OSError,
         BaseExceptionGroup,
     ) as error:
         return _exit_for(_first_error(error))
+    return code
 
 
 def _first_error(error: BaseException) -> BaseException:
@@ -99,11 +138,13 @@ def _first_error(error: BaseException) -> BaseException:
 def _exit_for(error: BaseException) -> Exit:
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
         # The interpreter flushes stdout at exit. That would fail again and print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.PIPE_CLOSED
-    if not isinstance(error, UsageError | SandboxError | WorkflowAsyncError):
+        if isinstance(error, BrokenPipeError):
+            return Exit.PIPE_CLOSED
+        error = OutputError(f"the output cannot be written: {error.strerror}")
+    if not isinstance(error, UsageError | SandboxError | OutputError | WorkflowAsyncError):
         raise error
     print_error(error)
     return code_of(error)

@@ -37,9 +37,17 @@ class Column(Generic[T]):
     width: int = 0
 
 
+class PlainConsole(Console):
+    """A console that raises an error if the reader of its output is gone. The base class would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise `BrokenPipeError`."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that neither interprets markup nor highlights texts."""
-    plain = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    plain = PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not plain.is_terminal:
         plain.width = FILE_WIDTH
     return plain

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-from workflow_async.cli.exit_codes import Exit
+from workflow_async.cli.exit_codes import Exit, code_of
+from workflow_async.cli.messages import error_text
 from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.phase import Phase, Workflow
 
@@ -26,12 +27,14 @@ class WaitResult:
     workflow: Workflow | None = field(default=None, repr=False)
     """The last record. None if there is none."""
     error: str | None = None
+    error_code: Exit | None = field(default=None, eq=False, repr=False)
+    """The exit code for the error. None if the outcome has its own."""
 
     @property
     def code(self) -> Exit:
         """The exit code for this result."""
-        if self.outcome in {UNOBSERVED, REPLACED}:
-            return Exit.SERVER
+        if self.error_code is not None:
+            return self.error_code
         return Exit.DONE if self.outcome == Phase.SUCCEEDED.value else Exit.FAILED
 
 
@@ -42,13 +45,13 @@ def result_of(workflow: Workflow) -> WaitResult:
 
 def timeout_result(id: int, last: Workflow | None) -> WaitResult:
     """Return the result of a wait that reached its timeout."""
-    return WaitResult(id, TIMED_OUT, last, "the workflow did not end within the timeout")
+    return WaitResult(id, TIMED_OUT, last, "the workflow did not end within the timeout", Exit.SERVER)
 
 
 def error_result(id: int, error: WorkflowAsyncError, last: Workflow | None) -> WaitResult:
     """Return the result of a wait that raised an error."""
     words = {WorkflowParked: Phase.PARKED.value, WorkflowReplaced: REPLACED}
-    return WaitResult(id, words.get(type(error), UNOBSERVED), last, str(error))
+    return WaitResult(id, words.get(type(error), UNOBSERVED), last, error_text(error), code_of(error))
 
 
 @define(eq=False)

@@ -63,8 +63,8 @@ async def watch(
 ) -> Exit:
     """Wait until workflows end, and show their progress. Select them by ids or by a filter.
 
-    Exits with 1 if a workflow did not succeed, and with 3 if a workflow could not be observed. With --filter, workflows
-    that appear later are watched too, until --timeout or Ctrl-C.
+    Exits with 1 if a workflow did not succeed, and with 3 if one had not ended at the timeout or could not be observed.
+    With --filter, workflows that appear later are watched too, until --timeout or Ctrl-C.
     """
     if bool(ids) == bool(filter):
         raise typer.BadParameter("give either ids or a --filter")

@@ -76,6 +76,8 @@ class CallError(WorkflowAsyncError):
     """The rows of a listing that the call was for, and what to do, such as `rows 300 to 399`."""
     resume_point: str | None = None
     """For an error of a listing that can be resumed, its `resume_point` after the last row that was yielded."""
+    absent: str = ""
+    """What is not at the base URL, such as `no Opencast External API at https://example.org`. "" if not known."""
     at_login: bool = False
     """True if the login before the call failed. The call itself was not sent, or was refused with 401."""
 

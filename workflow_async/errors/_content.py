@@ -36,6 +36,11 @@ class DecodeError(CallError):
 class UnexpectedContent(DecodeError):
     """An HTML page instead of JSON or XML: most likely a login page or a portal."""
 
+    @property
+    def what(self) -> str:
+        """The first faults, and that the API is not at the base URL if a control request has shown that."""
+        return super().what + (f": {self.absent}" if self.absent else "")
+
 
 class ResponseMismatch(CallError):
     """The response is about something else than the requested resource."""

@@ -27,6 +27,8 @@ class BadRequest(StatusError):
 class Unauthorized(StatusError):
     """401, or a redirect to the login page: the credentials are missing, wrong or expired."""
 
+    username: str = ""
+    """The user whose credentials were refused. "" if it is not known, as with a token."""
     clock_offset: float | None = None
     """Seconds that the server's clock is ahead of this machine's, if that is the likely reason. None otherwise."""
 

@@ -11,6 +11,7 @@ from attrs import define, evolve, field
 from workflow_async._core import retry as retry_rules
 from workflow_async._core.auth import Secret, SecretHeaders, to_secret
 from workflow_async._core.call import Call, Replay
+from workflow_async._core.provenance import absence
 from workflow_async._core.token_auth import TokenGrant
 from workflow_async._core.transport import Transport
 from workflow_async.errors import Attempt, CallError, Forbidden, Unauthorized
@@ -20,6 +21,7 @@ from workflow_async.preservica.login_calls import (
     Continuation,
     complete_login,
     external_login,
+    is_no_login,
     password_login,
     refresh_token,
 )
@@ -145,6 +147,8 @@ class TokenService:
             history.append(Attempt(elapsed, type(caught).__name__, delay))
             if delay is None:
                 caught.history, caught.elapsed = tuple(history), elapsed
+                if is_no_login(caught):
+                    caught.absent = absence("Preservica", transport.origin.base)
                 raise caught
             transport.observer.on_retry(name, attempt, delay, caught)
             await transport.clock.sleep(delay)
@@ -170,6 +174,8 @@ class TokenService:
             raise copy.copy(self._forbidden)
 
     def _note_refusal(self, error: CallError) -> None:
+        if isinstance(error, Unauthorized):
+            error.username = self.account.username
         if isinstance(error, Unauthorized) and error.clock_offset is None:
             error.message += f"; {NEW_CREDENTIALS_HINT}" if error.message else NEW_CREDENTIALS_HINT
             self._refusal = copy.copy(error)  # a copy has no traceback

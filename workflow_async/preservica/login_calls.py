@@ -23,7 +23,15 @@ from workflow_async._core.token_auth import TokenGrant
 from workflow_async._decode.json import json_tree
 from workflow_async._decode.values import TypeMismatch, parse_int
 from workflow_async.auth import PasswordFunction
-from workflow_async.errors import CallError, DecodeError, InvalidArgument, StatusError, Unauthorized, UnexpectedContent
+from workflow_async.errors import (
+    CallError,
+    DecodeError,
+    ForeignResponse,
+    InvalidArgument,
+    StatusError,
+    Unauthorized,
+    UnexpectedContent,
+)
 from workflow_async.preservica.filters import checked_filled, given_params
 
 T = TypeVar("T")
@@ -44,6 +52,8 @@ MAX_CLOCK_OFFSET = 60.0
 """Seconds by which a signed timestamp may differ from the server's clock before the clock is blamed for a refusal."""
 REFUSED = 401
 REFUSAL_STATUSES = frozenset({REFUSED, 403})
+NO_LOGIN_STATUSES = frozenset({404, 405, 501})
+"""Statuses of a server that does not serve the login, such as any other web server."""
 MAX_MESSAGE = 300
 """Characters of a server's message that an error keeps."""
 
@@ -94,6 +104,12 @@ class Continuation:
 
     token: Secret
     tenant: str | None
+
+
+def is_no_login(error: CallError) -> bool:
+    """Return True if the response to a login shows that another kind of server wrote it."""
+    other_status = isinstance(error, StatusError) and error.status in NO_LOGIN_STATUSES
+    return other_status or isinstance(error, ForeignResponse | UnexpectedContent)
 
 
 def password_login(account: Account) -> Call[TokenGrant | Continuation]:

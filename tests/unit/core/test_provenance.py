@@ -23,6 +23,7 @@ from workflow_async.errors import (
     StartNotFound,
     StatusError,
     Unauthorized,
+    UnexpectedContent,
     UnexpectedRedirect,
 )
 from workflow_async.opencast import calls as opencast
@@ -226,6 +227,22 @@ async def test_the_error_says_that_the_base_url_is_wrong(fake_time: FakeTime) ->
         error = await failing(controlled(server.url, fake_time))
     received = "404 (text/html, not written by the API)"
     assert f"{received}: no Test API at {server.url}: check the path of the base URL" in str(error)
+    assert error.absent == f"no Test API at {server.url}"
+
+
+async def test_the_error_about_a_page_says_that_the_base_url_is_wrong(fake_time: FakeTime) -> None:
+    page = http(200, NGINX, content_type="text/html")
+    async with serve(lambda received: http(404) if received.target == "/version" else page) as server:
+        error = await failing(controlled(server.url, fake_time))
+    assert type(error) is UnexpectedContent
+    assert str(error).endswith(f"no Test API at {server.url} (after 2 attempts, {error.elapsed:.1f} s)")
+
+
+async def test_a_page_of_an_api_that_is_there_says_nothing_about_the_base_url(fake_time: FakeTime) -> None:
+    page = http(200, NGINX, content_type="text/html")
+    async with serve(lambda received: http(200, b"1") if received.target == "/version" else page) as server:
+        error = await failing(controlled(server.url, fake_time))
+    assert (type(error), error.absent) == (UnexpectedContent, "")
 
 
 async def test_concurrent_calls_share_one_control_request(fake_time: FakeTime) -> None:
