@@ -85,7 +85,7 @@ def test_each_start_is_a_line_of_json(run: Run, fakes: Sandbox) -> None:
     assert {key: line["outcome"] for key, line in by_key.items()} == {"0": "succeeded", "1": "failed", "2": "refused"}
     assert [by_key["0"]["id"]] == [each.id for each in runs(fakes.opencast) if each.definition == "noop"]
     assert "404" in by_key["2"]["detail"]
-    assert result.exit_code == 3
+    assert result.exit_code == 5
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_each_start_is_a_line_of_json(run: Run, fakes: Sandbox) -> None:
         (("noop",), (), 0),
         (("noop", "fails"), (), 1),
         (("review",), ("--parked", "return"), 1),
-        (("no such",), (), 3),
+        (("no such",), (), 5),
     ],
 )
 def test_the_exit_code_of_a_batch_is_the_worst(
@@ -120,7 +120,7 @@ def test_a_start_conflict_is_handled_as_on_conflict_says(run: Run, fakes: Sandbo
         mode: run("run", file, "--on-conflict", mode, "--json", *FAST_POLL, env=opencast_of(fakes))
         for mode in ("raise", "skip", "attach")
     }
-    assert {mode: result.exit_code for mode, result in results.items()} == {"raise": 3, "skip": 0, "attach": 3}
+    assert {mode: result.exit_code for mode, result in results.items()} == {"raise": 5, "skip": 0, "attach": 5}
     assert [lines(result.stdout)[0]["outcome"] for result in results.values()] == ["conflict", "skipped", "conflict"]
 
 

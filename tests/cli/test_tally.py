@@ -90,10 +90,10 @@ def test_the_result_of_an_error_names_the_outcome() -> None:
 
 def test_a_result_is_a_line_with_its_record_and_its_error() -> None:
     seen = workflow(7, State.ACTIVE)
-    line = tree(timeout_result(7, seen))
+    line = tree(timeout_result(7, seen, None))
     assert line["outcome"] == "timed out"
     assert line["workflow"]["state"] == "Active"
-    assert line["error"] == "the workflow did not end within the timeout"
+    assert line["error"] == "still ACTIVE at the timeout"
 
 
 def test_a_progress_line_has_counts_and_rate() -> None:

@@ -154,7 +154,7 @@ def test_the_authorities_the_client_certificate_and_the_proxy_reach_both_clients
         client_cert=tmp_path / "cert.pem",
         proxy="http://proxy.example.org:3128",
     )
-    backend: Any = system_for(target).client._transport.backend  # type: ignore[attr-defined]  # of every client
+    backend: Any = system_for(target).client._transport.backend
     assert backend.context.cert_store_stats()["x509"] == 1
     assert backend.new_connection.__self__.proxy.url == target.proxy
     with pytest.raises(InvalidArgument, match="^ca_file: cannot be read, No such file"):

@@ -122,9 +122,21 @@ def test_a_filter_watches_matching_workflows_until_the_timeout(run: Run) -> None
     assert other not in {line["id"] for line in lines(result.stdout)}
 
 
-def test_a_filter_watches_workflows_on_preservica(run: Run, fakes: Sandbox) -> None:
-    (id,) = fakes.preservica.seed(1, contexts=["42"])
-    result = run("watch", "--filter", "context=42", "--timeout", 3, "--json", *FAST_POLL, env=preservica_of(fakes))
+def test_a_filter_keeps_those_on_hold_in_the_table(run: Run) -> None:
+    with Sandbox("11", speed=10) as fakes:
+        ids = [fakes.opencast.start(fakes.opencast.event(), "review") for _ in range(9)]
+        fakes.opencast.state.commit()
+        result = run("watch", "--filter", "definition_id=review", "--timeout", 4, *FAST_POLL, env=opencast_of(fakes))
+    rows = [row.split(maxsplit=3) for row in result.stdout.splitlines()[1:]]
+    assert [row[:3] for row in rows] == [[str(id), "timed", "out"] for id in ids]
+    assert all("still paused at the timeout" in row[3] for row in rows)
+    assert result.exit_code == 3
+
+
+def test_a_filter_watches_workflows_on_preservica(run: Run) -> None:
+    with Sandbox(speed=2) as fakes:
+        (id,) = fakes.preservica.seed(1, contexts=["42"])
+        result = run("watch", "--filter", "context=42", "--timeout", 5, "--json", *FAST_POLL, env=preservica_of(fakes))
     assert outcomes(result.stdout) == {id: "succeeded"}
     assert result.exit_code == 0
 

@@ -53,6 +53,8 @@ class Client:
             last_list=polled.last_list,
             last_error=seen.last_error,
             last_error_at=None if seen.last_error is None else instant(seen.last_error_at),
+            last_reason=seen.last_reason,
+            unanswered_since=instant(seen.outage.began_wall) if seen.outage.failures else None,
             outage_since=instant(seen.outage.began_wall) if seen.outage.reported else None,
             logins=seen.logins,
             requests=seen.requests,

@@ -10,7 +10,7 @@ from attrs import define, field
 from workflow_async._core.call import Call, Reply
 from workflow_async._core.outage import OutageDetector, is_unanswered
 from workflow_async._core.retry import UNAVAILABLE
-from workflow_async.errors import InvalidArgument
+from workflow_async.errors import InvalidArgument, TransportError
 from workflow_async.observe.events import ClientEvent, LoggedIn, OnEvent, Outage, RequestSent, Retrying
 from workflow_async.observe.log import log, log_event
 from workflow_async.settings import Clock
@@ -36,6 +36,7 @@ class Observer:
     logins: int = field(default=0, init=False)
     last_error: str | None = field(default=None, init=False)
     last_error_at: float = field(default=0.0, init=False)
+    last_reason: str | None = field(default=None, init=False)
     outage: OutageDetector = field(factory=OutageDetector, init=False)
     _logged: set[type[BaseException]] = field(factory=set, init=False)
 
@@ -70,7 +71,7 @@ class Observer:
         """Note a request with its response. `started` is when it was sent."""
         self.requests += 1
         if reply.status in UNAVAILABLE:
-            self._on_failure(str(reply.status))
+            self._on_failure(str(reply.status), f"{reply.status} from the server")
         elif self.outage.failures:
             self._on_answer()
         if self.on_event is not None or log.isEnabledFor(logging.DEBUG):  # as `wants`, without another call
@@ -80,8 +81,8 @@ class Observer:
         """Note a request that got no complete response."""
         self.requests += 1
         name = type(error).__name__
-        if is_unanswered(error):
-            self._on_failure(name)
+        if isinstance(error, TransportError) and is_unanswered(error):
+            self._on_failure(name, error.reason)
         if self.wants(logging.DEBUG):
             self._emit_request(call, attempt, started, queued, error=name)
 
@@ -120,9 +121,9 @@ class Observer:
         )
         self.emit(event)
 
-    def _on_failure(self, error: str) -> None:
+    def _on_failure(self, error: str, reason: str) -> None:
         now, wall = self.clock.now(), self.clock.wall()
-        self.last_error, self.last_error_at = error, wall
+        self.last_error, self.last_error_at, self.last_reason = error, wall, reason
         if self.outage.failed(now, wall):
             self._emit_outage(over=False)
 

@@ -40,6 +40,8 @@ MOCK_MODULES = ("respx", "pytest_httpx", "httpx._transports.mock", "httpx2._tran
 """Modules that replace a server and send nothing."""
 BYTES_MARKS = ("bytearray(", "b'", 'b"')
 """Where an error message goes on with bytes of the request or the response."""
+NO_CAUSE = "All connection attempts failed"
+"""What anyio says in place of the errors of the attempts, which are in its cause."""
 
 
 def cause_chain(error: BaseException, outer: BaseException | None) -> list[BaseException]:
@@ -179,7 +181,8 @@ def _reason(library: ModuleType, chain: Sequence[BaseException]) -> str:
     name = type(chain[0]).__name__
     if isinstance(chain[0], library.LocalProtocolError):  # its message repeats the request
         return name
-    text = next((line for line in map(_first_line, chain) if line), "")
+    lines = [line for line in map(_first_line, chain) if line]
+    text = next((line for line in lines if line != NO_CAUSE), NO_CAUSE if lines else "")
     return f"{name}: {text}" if text else name
 
 

@@ -27,11 +27,12 @@ from workflow_async.batch import (
 from workflow_async.cli.batch_log import StartedLog, print_interruption
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.csvfile import read_starts
-from workflow_async.cli.display import progress
+from workflow_async.cli.display import outages, progress
 from workflow_async.cli.dry_run import print_plan
 from workflow_async.cli.exit_codes import Exit, code_of, worst_code
 from workflow_async.cli.failures import ErrorsOption, print_errors
 from workflow_async.cli.journal_choice import journal_for
+from workflow_async.cli.outages import silence_of
 from workflow_async.cli.output import print_message
 from workflow_async.cli.reporting import ROWS, Row, count_text, row_of
 from workflow_async.cli.systems import BatchOptions
@@ -146,7 +147,7 @@ async def _run_batch(
 ) -> tuple[Exit, Sequence[Workflow]]:
     """Run a batch and print a row for each start. Return the exit code, and the workflows that did not succeed."""
     async with ctx.system.run_all(starts, options) as outcomes:
-        tally = BatchTally(ctx.system.name, len(starts), run=outcomes)
+        tally = BatchTally(ctx.system.name, len(starts), run=outcomes, silence=silence_of(ctx.system.client))
         try:
             results = await (_json_results if ctx.output.json else _shown_results)(ctx, tally)
         except anyio.get_cancelled_exc_class():
@@ -160,9 +161,10 @@ async def _run_batch(
 async def _json_results(ctx: CommandContext, tally: "BatchTally") -> Sequence[Result[Any]]:
     """Print a line of JSON for each result, and return the results."""
     results = []
-    async for result in tally.run:
-        results.append(result)
-        ctx.output.record(result_row(result, tally.run))
+    async with outages(ctx.output.err, [tally]):
+        async for result in tally.run:
+            results.append(result)
+            ctx.output.record(result_row(result, tally.run))
     return results
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 
-from workflow_async.cli.output import dim_text, grid, print_message
+from workflow_async.cli.output import dim_text, grid, plain_text, print_message
 from workflow_async.cli.tally import COLUMNS, UNSEEN, Tally
 from workflow_async.cli.timeline import format_duration
 from workflow_async.phase import Workflow
@@ -21,6 +21,9 @@ MAX_SLOWEST = 3
 """The number of slowest workflows to show."""
 LIVE_INTERVAL, LINE_INTERVAL = 0.2, 1.0
 """Seconds between two updates of the live table, and between two lines."""
+
+SOON = 10.0
+"""Seconds of an outage after which the second line about it is printed at the earliest."""
 
 
 class ProgressView(Protocol):
@@ -31,13 +34,13 @@ class ProgressView(Protocol):
 
 
 @define
-class LineLog:
-    """Prints a line for a tally each time its counts have changed."""
+class OutageLog:
+    """Prints a line when a server stops answering, more while it lasts, and one when it answers again."""
 
     console: Console
     tallies: Sequence[Tally]
-    _started_at: float = field(factory=time.monotonic, init=False)
-    _shown: dict[str, dict[str, int]] = field(factory=dict, init=False)
+    _told: dict[str, float] = field(factory=dict, init=False)
+    """The seconds without an answer in the last line of each tally."""
 
     async def show(self) -> None:
         """Print lines every `LINE_INTERVAL` seconds until cancelled."""
@@ -46,7 +49,39 @@ class LineLog:
             self.print_changes()
 
     def print_changes(self) -> None:
-        """Print a line for each tally whose counts have changed since its last line."""
+        """Print a line for each tally whose server has stopped or begun to answer, or is silent twice as long."""
+        for tally in self.tallies:
+            silence, text, told = tally.silence(), tally.silence_text(), self._told.get(tally.name)
+            if silence is None and told is not None:
+                del self._told[tally.name]
+                print_message(self.console, f"{tally.name}: the server answers again")
+            elif silence is not None and text and (told is None or silence.seconds >= max(2 * told, SOON)):
+                self._told[tally.name] = silence.seconds
+                print_message(self.console, f"{tally.name}: {text}")
+
+
+@define
+class LineLog:
+    """Prints a line for a tally each time its counts have changed."""
+
+    console: Console
+    tallies: Sequence[Tally]
+    _started_at: float = field(factory=time.monotonic, init=False)
+    _shown: dict[str, dict[str, int]] = field(factory=dict, init=False)
+    _outages: OutageLog = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._outages = OutageLog(self.console, self.tallies)
+
+    async def show(self) -> None:
+        """Print lines every `LINE_INTERVAL` seconds until cancelled."""
+        while True:
+            await anyio.sleep(LINE_INTERVAL)
+            self.print_changes()
+
+    def print_changes(self) -> None:
+        """Print a line for each tally whose counts have changed since its last line, and lines about outages."""
+        self._outages.print_changes()
         for tally in self.tallies:
             counts = tally.counts
             if self._shown.get(tally.name) != counts:
@@ -70,10 +105,18 @@ class LiveTable:
                 await anyio.sleep(LIVE_INTERVAL)
 
 
-@asynccontextmanager
-async def progress(console: Console, tallies: Sequence[Tally]) -> AsyncIterator[None]:
+def progress(console: Console, tallies: Sequence[Tally]) -> AbstractAsyncContextManager[None]:
     """Show progress on the console while the block runs."""
-    view: ProgressView = LiveTable(console, tallies) if console.is_terminal else LineLog(console, tallies)
+    return _shown(LiveTable(console, tallies) if console.is_terminal else LineLog(console, tallies))
+
+
+def outages(console: Console, tallies: Sequence[Tally]) -> AbstractAsyncContextManager[None]:
+    """Print lines about outages, and no progress, on the console while the block runs."""
+    return _shown(OutageLog(console, tallies))
+
+
+@asynccontextmanager
+async def _shown(view: ProgressView) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(view.show)
         yield
@@ -88,8 +131,10 @@ def progress_line(tally: Tally, seconds: float) -> str:
 
 
 def live_view(tallies: Sequence[Tally], seconds: float) -> Group:
-    """Return the progress table, and a line below it for each tally with active workflows."""
-    return Group(progress_table(tallies, seconds), *(_slowest(tally) for tally in tallies if tally.active))
+    """Return the progress table, and below it a line for each tally with active workflows, and for each outage."""
+    outages = [f"{tally.name}: {text}" for tally in tallies if (text := tally.silence_text())]
+    slowest = [_slowest(tally) for tally in tallies if tally.active]
+    return Group(progress_table(tallies, seconds), *slowest, *map(plain_text, outages))
 
 
 def _slowest(tally: Tally) -> RenderableType:

@@ -8,11 +8,14 @@ from attrs import define, field, frozen
 
 from workflow_async.cli.exit_codes import Exit, code_of
 from workflow_async.cli.messages import error_text
+from workflow_async.cli.outages import Silence, patience_text
 from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.phase import Phase, Workflow
 
 UNSEEN, TIMED_OUT, UNOBSERVED = "unseen", "timed out", "unobserved"
 VANISHED, REPLACED, NOT_STARTED = "vanished", "replaced", "not started"
+SHORT_SILENCE = 1.0
+"""Seconds without an answer that are not worth telling: a broken connection that is replaced at once."""
 COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED, VANISHED, REPLACED, NOT_STARTED)
 """Every word that a tally counts by, in the order in which a workflow can reach them."""
 
@@ -43,9 +46,11 @@ def result_of(workflow: Workflow) -> WaitResult:
     return WaitResult(workflow.id, workflow.phase.value, workflow)
 
 
-def timeout_result(id: int, last: Workflow | None) -> WaitResult:
-    """Return the result of a wait that reached its timeout."""
-    return WaitResult(id, TIMED_OUT, last, "the workflow did not end within the timeout", Exit.SERVER)
+def timeout_result(id: int, last: Workflow | None, silence: Silence | None) -> WaitResult:
+    """Return the result of a wait that reached its timeout, with the state that was seen last."""
+    seen = "never seen" if last is None else f"last seen {last.state_text}" if silence else f"still {last.state_text}"
+    error = f"{seen}, {silence}" if silence else f"{seen} at the timeout"
+    return WaitResult(id, TIMED_OUT, last, error, Exit.SERVER)
 
 
 def error_result(id: int, error: WorkflowAsyncError, last: Workflow | None) -> WaitResult:
@@ -62,6 +67,12 @@ class Tally:
     expected: int = 0
     """The number of workflows that are watched from the beginning. A filter can add more."""
     clock: Callable[[], float] = time.monotonic
+    silence: Callable[[], Silence | None] = field(default=lambda: None, repr=False)
+    """For how long the server has not answered. None if it answers."""
+    patience: float | None = None
+    """Seconds without an answer after which the command gives up. None if it depends."""
+    deadline: float | None = None
+    """When the command ends at the latest, in seconds of the clock. None if it has no timeout."""
     usual_remaining: Callable[[int], float | None] = field(default=lambda _: None, repr=False)
     """The usual remaining seconds of a workflow. None if not known."""
     records: dict[int, Workflow] = field(factory=dict, init=False, repr=False)
@@ -81,6 +92,15 @@ class Tally:
     def add_result(self, result: WaitResult) -> None:
         """Store the result of a workflow."""
         self.results[result.id] = result
+
+    def silence_text(self) -> str:
+        """Return for how long the server has not answered, and for how long the command will try. "" if it answers."""
+        silence = self.silence()
+        if silence is None or silence.seconds < SHORT_SILENCE:
+            return ""
+        until_timeout = None if self.deadline is None else self.deadline - self.clock()
+        patience = "" if self.patience is None else f" ({patience_text(silence, self.patience, until_timeout)})"
+        return f"{silence}{patience}"
 
     @property
     def total(self) -> int:

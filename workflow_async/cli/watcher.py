@@ -29,9 +29,7 @@ class ConsoleWatcher:
 
     async def watch_ids(self, ids: Sequence[int]) -> None:
         """Watch workflows until each has a result, or the timeout. An error of one workflow does not end the watch."""
-        remaining = await self._read_events(self.system.watch(ids, poll=self.poll))
-        for id in remaining:
-            self._add_result(timeout_result(id, self.tally.records.get(id)))
+        await self._read_events(self.system.watch(ids, poll=self.poll))
 
     async def watch(self, ids: Sequence[int], filter: Mapping[str, str] | None) -> None:
         """Watch the workflows that pass the filter, or those with these ids if there is no filter."""
@@ -48,8 +46,8 @@ class ConsoleWatcher:
         except WorkflowAsyncError as error:
             self._add_result(error_result(id, error, self.tally.records.get(id)))
 
-    async def _read_events(self, watch: Watch[Any]) -> frozenset[int]:
-        """Read events until no workflow is left, or the timeout. Return the ids that have no result."""
+    async def _read_events(self, watch: Watch[Any]) -> None:
+        """Read events until no workflow is left, or the timeout. Each workflow without a result gets one then."""
         self.tally.usual_remaining = watch.eta
         async with watch:
             with anyio.move_on_after(self.timeout):
@@ -58,7 +56,8 @@ class ConsoleWatcher:
                     if result is not None:
                         watch.drop(result.id)
                         self._add_result(result)
-            return watch.ids
+            for id in sorted(watch.ids):
+                self._add_result(timeout_result(id, self.tally.records.get(id), self.tally.silence()))
 
     def _add_result(self, result: WaitResult) -> None:
         self.tally.add_result(result)

@@ -10,10 +10,11 @@ from attrs import evolve, frozen
 
 from workflow_async import Poll
 from workflow_async.cli.command import CommandContext
-from workflow_async.cli.display import progress
-from workflow_async.cli.exit_codes import Exit, worst_code
+from workflow_async.cli.display import outages, progress
+from workflow_async.cli.exit_codes import Exit, UsageError, print_error, worst_code
 from workflow_async.cli.failures import ErrorsOption, print_errors
 from workflow_async.cli.id_args import OptionalIds, unique_ids
+from workflow_async.cli.outages import silence_of
 from workflow_async.cli.systems.system import ErrorFinder
 from workflow_async.cli.tables import result_columns
 from workflow_async.cli.tally import Tally
@@ -77,17 +78,22 @@ async def run_watch(
     ctx: CommandContext, ids: Sequence[int], settings: WaitSettings, filter: Mapping[str, str] | None = None
 ) -> Exit:
     """Watch workflows, print the results, and return the exit code."""
-    tally = Tally(ctx.system.name, len(ids))
     poll = Poll(interval=settings.every, ceiling=max(30.0, settings.every))
+    tally = Tally(ctx.system.name, len(ids), silence=silence_of(ctx.system.client), patience=poll.outage)
+    tally.deadline = None if settings.timeout is None else tally.clock() + settings.timeout
     watcher = ConsoleWatcher(ctx.system, tally, timeout=settings.timeout, parked=settings.parked.value, poll=poll)
     if ctx.output.json:
-        await evolve(watcher, report=ctx.output.record).watch(ids, filter)
+        async with outages(ctx.output.err, [tally]):
+            await evolve(watcher, report=ctx.output.record).watch(ids, filter)
     else:
         async with progress(ctx.output.err, [tally]):
             await watcher.watch(ids, filter)
         ctx.output.rows(result_columns(ctx.system.spans, datetime.now(UTC)), tally.results.values())
     unsuccessful = [each.workflow for each in tally.results.values() if each.code is not Exit.DONE and each.workflow]
     await print_errors(ctx.output, settings.find_errors, unsuccessful)
+    if not tally.results and (silence := tally.silence()) is not None:
+        print_error(UsageError(f"nothing was seen, {silence}"))
+        return Exit.SERVER
     return worst_code(result.code for result in tally.results.values())
 
 

@@ -27,6 +27,10 @@ class Stats(Record):
     last_error: str | None
     """The class of the last error of a request, or its status, such as `503`. None if no request has failed."""
     last_error_at: datetime | None
+    last_reason: str | None
+    """Why that request got no answer, in words, such as `connection refused`. None if no request has failed."""
+    unanswered_since: datetime | None
+    """When the first of the last requests in a row failed. None if the last one was answered."""
     outage_since: datetime | None
     """When the current outage began. None if the server responds. See `Outage`."""
     logins: int

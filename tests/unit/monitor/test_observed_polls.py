@@ -192,7 +192,9 @@ def test_the_counters_show_an_outage_and_the_last_error() -> None:
     assert during.last_error_at is not None
     assert during.last_error_at <= datetime.fromtimestamp(EPOCH + 9, UTC)
     assert during.retries > 0
-    assert (after.outage_since, after.logins) == (None, 1)
+    assert during.unanswered_since == during.outage_since
+    assert "refused" in str(during.last_reason)
+    assert (after.unanswered_since, after.outage_since, after.logins) == (None, None, 1)
 
 
 async def test_the_counters_of_a_client_that_is_not_open_are_zero() -> None:
@@ -208,6 +210,8 @@ async def test_the_counters_of_a_client_that_is_not_open_are_zero() -> None:
         "last_list": None,
         "last_error": None,
         "last_error_at": None,
+        "last_reason": None,
+        "unanswered_since": None,
         "outage_since": None,
         "logins": 0,
         "requests": 0,

@@ -1,13 +1,13 @@
 """Defines what the commands ask of a system."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
 from workflow_async import Page, Poll
+from workflow_async._core.client import Client
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import OnConflict, Run, Ticket
 from workflow_async.cli.exit_codes import UsageError
@@ -90,7 +90,7 @@ class System(Protocol[W, S]):
     """The columns that a CSV file of starts must have."""
 
     @property
-    def client(self) -> AbstractAsyncContextManager[object]:
+    def client(self) -> Client:
         """The client. The command opens it."""
         ...
 
