@@ -146,7 +146,7 @@ def _slowest(tally: Tally) -> RenderableType:
 
 
 def _age(workflow: Workflow, seconds: float) -> str:
-    return f"{workflow.id} {workflow.step or workflow.state_text} {format_duration(timedelta(seconds=seconds))}"
+    return f"{workflow.id} {workflow.state_text} {format_duration(timedelta(seconds=seconds))}"
 
 
 def progress_table(tallies: Sequence[Tally], seconds: float) -> RenderableType:
