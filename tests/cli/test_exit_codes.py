@@ -29,6 +29,7 @@ from workflow_async.errors import (
     Forbidden,
     ForeignResponse,
     InvalidArgument,
+    ListingIncomplete,
     ListingNotSupported,
     NotAcceptable,
     NotFound,
@@ -97,7 +98,13 @@ def test_an_error_that_may_pass_exits_with_3(error: Exception) -> None:
     assert code_of(error) is Exit.SERVER
 
 
-@pytest.mark.parametrize("error", [Unauthorized(401), Forbidden(403), StartUnauthorized(401), StartForbidden(403)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(Unauthorized(401), Forbidden(403), StartUnauthorized(401), StartForbidden(403)),
+        ListingIncomplete(("GET",), ("e-1",), "ROLE_ADMIN"),
+    ],
+)
 def test_a_refused_user_exits_with_4(error: Exception) -> None:
     assert code_of(error) is Exit.REFUSED
 
@@ -114,6 +121,7 @@ def no_api(error: CallError) -> CallError:
         StartConflict(409),
         NotAcceptable(406),
         ListingNotSupported("an index page"),
+        ListingIncomplete(("GET",), ("e-1",)),
         AlreadyFinished(WORKFLOW),
         NotHeld(WORKFLOW),
         no_api(ForeignResponse(404)),

@@ -51,10 +51,10 @@ def test_without_the_role_show_prints_the_workflow_and_one_sentence_with_the_rol
     id = seeded(fakes, "fails")
     account = {**opencast_of(fakes), "OPENCAST_USERNAME": "integration", "OPENCAST_PASSWORD": "integration"}
     result = run("show", id, "--errors", env=account)
-    assert result.exit_code == 3
+    assert result.exit_code == 4
     assert result.stdout.startswith(f"Workflow {id} is failed in encode")
     assert result.stderr.count("\n") == 1
-    assert f"this call needs {ROLE}" in result.stderr
+    assert f"this user may not do that: it needs {ROLE}" in result.stderr
 
 
 def test_watch_prints_the_errors_of_the_workflows_that_did_not_succeed(run: Run, fakes: Sandbox) -> None:
@@ -73,7 +73,7 @@ def test_run_prints_the_errors_after_its_rows(run: Run, fakes: Sandbox, json_lin
     options = ("--errors", "--json") if json_lines else ("--errors",)
     result = run("run", "batch.csv", *options, env=opencast_of(fakes))
     last = result.stdout.splitlines()[-1]
-    assert (result.exit_code, ERROR in last, result.stdout.count(ERROR)) == (3, True, 1)
+    assert (result.exit_code, ERROR in last, result.stdout.count(ERROR)) == (5, True, 1)
     assert not json_lines or json.loads(last)["severity"] == "failure"
 
 

@@ -34,10 +34,10 @@ def test_processes_are_switched_off_and_on(run: Run, fakes: Sandbox) -> None:
     assert bodies == [b"false", b"false", b"true"]
 
 
-def test_an_unknown_process_exits_with_3(run: Run, fakes: Sandbox) -> None:
+def test_an_unknown_process_exits_with_5(run: Run, fakes: Sandbox) -> None:
     result = run("activate", "no-such", env=preservica_of(fakes))
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert "404 NotFound" in result.stderr
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert "not found" in result.stderr
 
 
 def test_a_switch_that_the_server_ignores_exits_with_3(run: Run, fakes: Sandbox) -> None:

@@ -90,11 +90,11 @@ def test_preservica_has_no_events(run: Run, fakes: Sandbox) -> None:
     assert "Preservica has no events: use the command list" in result.stderr
 
 
-def test_workflows_that_cannot_be_listed_exit_with_3_and_say_why(run: Run, fakes: Sandbox) -> None:
+def test_workflows_that_cannot_be_listed_exit_with_4_and_say_why(run: Run, fakes: Sandbox) -> None:
     fakes.opencast.start(fakes.opencast.event(), "publish")
     user = {"OPENCAST_USERNAME": "integration", "OPENCAST_PASSWORD": "integration"}
     result = run("list", env={**opencast_of(fakes), **user})
-    assert result.exit_code == 3
+    assert result.exit_code == 4
     assert "use an account with ROLE_ADMIN" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 

@@ -20,6 +20,7 @@ from workflow_async.errors import (
     Forbidden,
     ForeignResponse,
     InvalidArgument,
+    ListingIncomplete,
     ListingNotSupported,
     NotFound,
     ResponseMismatch,
@@ -61,6 +62,12 @@ def foreign() -> ForeignResponse:
     return error
 
 
+def unlisted(argument: str) -> ListingNotSupported:
+    error = ListingNotSupported("404")
+    error.argument = argument
+    return error
+
+
 def absent() -> CallError:
     error = ForeignResponse(404)
     error.absent = "no Opencast External API at https://oc.example.org"
@@ -72,6 +79,7 @@ def absent() -> CallError:
     [
         (NotFound(404, message="No such workflow"), "not found: No such workflow"),
         (ServerError(503), "the server failed"),
+        (NotFound(404, message="Not Found"), "not found (404, "),
         (StatusError(418), "an unexpected answer"),
         (refused("admin"), "user name or password refused for admin"),
         (refused("admin", "locked; these credentials are not tried again"), "refused for admin: locked"),
@@ -81,7 +89,9 @@ def absent() -> CallError:
         (ForeignResponse(404, content_type="text/html"), "404 (text/html, not written by the API)"),
         (absent(), "no Opencast External API at https://oc.example.org: is the URL right, and the path in it?"),
         (UnexpectedContent("expected JSON"), "a web page came instead of data: is the URL right, or is this a login"),
-        (ListingNotSupported("404", "1.11.0"), "this server (API version 1.11.0) has no list of workflows, because"),
+        (ListingNotSupported("404", "v1.11.0"), "(API version v1.11.0) has no list of workflows since 12.0: watch ids"),
+        (unlisted("sort"), "this server (API version unknown) has no list of workflows since 12.0: leave out --sort"),
+        (ListingIncomplete(("GET",), ("e-1",), "ROLE_ADMIN"), "use an account with ROLE_ADMIN"),
         (ConnectFailed("ConnectError: [Errno 111] Connect call failed ('127.0.0.1', 9)"), "connection refused"),
         (ResponseMismatch("7", "8"), "requested 7, but the response is about 8"),
     ],

@@ -98,10 +98,10 @@ def test_a_port_in_use_exits_with_3(launch: Launch, fakes: Sandbox) -> None:
     assert len(err.splitlines()) == 1
 
 
-def test_a_wrong_password_exits_with_3_and_one_line(launch: Launch, fakes: Sandbox) -> None:
+def test_a_wrong_password_exits_with_4_and_one_line(launch: Launch, fakes: Sandbox) -> None:
     wrong = {**preservica_of(fakes), "PRESERVICA_PASSWORD": "wr0ng"}
     code, out, err = launch("list", env=wrong).end()
-    assert (code, out, len(err.splitlines())) == (3, "", 1)
+    assert (code, out, len(err.splitlines())) == (4, "", 1)
     assert "wr0ng" not in err
 
 

@@ -259,4 +259,4 @@ def test_the_words_of_phases_and_of_the_command_line_stay() -> None:
 
 
 def test_exit_codes_stay() -> None:
-    assert [int(code) for code in Exit] == [0, 1, 2, 3, 130, 141]
+    assert [int(code) for code in Exit] == [0, 1, 2, 3, 4, 5, 130, 141]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import anyio
 import typer
-from attrs import define
+from attrs import define, evolve
 
 from workflow_async import Poll
 from workflow_async.batch import (
@@ -32,6 +32,7 @@ from workflow_async.cli.dry_run import print_plan
 from workflow_async.cli.exit_codes import Exit, code_of, worst_code
 from workflow_async.cli.failures import ErrorsOption, print_errors
 from workflow_async.cli.journal_choice import journal_for
+from workflow_async.cli.messages import error_text
 from workflow_async.cli.outages import silence_of
 from workflow_async.cli.output import print_message
 from workflow_async.cli.reporting import ROWS, Row, count_text, row_of
@@ -211,10 +212,12 @@ def result_row(result: Result[Any], outcomes: Run[Any]) -> Row:
     """Return a result as a row. The batch's entry is used unless the result contradicts it."""
     status = outcomes.items.get(result.key)
     outcome = {Skipped: "skipped", Rejected: "refused"}.get(type(result))
+    refusal = result.error if isinstance(result, Rejected | NotStarted | Conflicted) else None
     if status is not None and outcome in {None, status.word}:
-        return row_of(status)
+        row = row_of(status)
+        return row if refusal is None else evolve(row, detail=error_text(refusal))
     start = result.ticket.subject if result.ticket is not None else ""
-    detail = result.why if isinstance(result, Skipped) else str(getattr(result, "error", ""))
+    detail = result.why if isinstance(result, Skipped) else error_text(refusal) if refusal is not None else ""
     unset: dict[str, Any] = dict.fromkeys(("id", "seconds", "intended_at", "started_at", "ended_at"))
     return Row(key=result.key, outcome=outcome or "", state="", start=start, detail=detail, **unset)
 

@@ -22,6 +22,7 @@ from workflow_async.errors import (
     ForeignResponse,
     InvalidArgument,
     JournalError,
+    ListingIncomplete,
     ListingNotSupported,
     NotAcceptable,
     NotFound,
@@ -85,6 +86,8 @@ def code_of(error: Exception) -> Exit:
         return Exit.SERVER
     if isinstance(error, ForeignResponse) or (isinstance(error, CallError) and error.absent):
         return Exit.NOT_POSSIBLE if error.absent else Exit.SERVER
+    if isinstance(error, ListingIncomplete) and error.role:
+        return Exit.REFUSED
     kinds = ((*USAGE_ERRORS, UsageError), Exit.USAGE), (WORKFLOW_ERRORS, Exit.FAILED), (REFUSALS, Exit.REFUSED)
     found = (code for kind, code in (*kinds, (NOT_POSSIBLE, Exit.NOT_POSSIBLE)) if isinstance(error, kind))
     return next(found, Exit.SERVER)

@@ -5,6 +5,7 @@ The sentence comes first, and the request follows in brackets.
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from workflow_async.errors import (
     AlreadyFinished,
@@ -14,6 +15,7 @@ from workflow_async.errors import (
     Forbidden,
     ForeignResponse,
     InvalidArgument,
+    ListingIncomplete,
     ListingNotSupported,
     NotFound,
     RateLimited,
@@ -72,6 +74,7 @@ NOT_TRIED_AGAIN = re.compile(r"(; )?these credentials are not tried again.*", re
 CLASS_NAME = re.compile(r"^(\w+(Error|Exception|Timeout): )+")
 REFUSED = re.compile(r"\[Errno \d+\] Connect call failed|Connection refused|ECONNREFUSED", re.IGNORECASE)
 UNKNOWN_HOST = re.compile(r"Name or service not known|name resolution|nodename nor servname|getaddrinfo", re.IGNORECASE)
+STATUS_NAMES = frozenset(status.phrase for status in HTTPStatus)
 STATUS_WORDS: Sequence[tuple[type[StatusError], str]] = (
     (BadRequest, "the server considers the request invalid"),
     (Forbidden, "this user may not do that"),
@@ -114,19 +117,14 @@ def call_sentence(error: CallError) -> str:
     """Return what went wrong with a call, without its request."""
     if error.absent:
         return f"{error.absent}: is the URL right, and the path in it?"
-    if isinstance(error, ListingNotSupported):
-        version = error.version or "unknown"
-        return (
-            f"this server (API version {version}) has no list of workflows, because Opencast removed it in 12.0: "
-            "use show and watch with the ids that your starts returned"
-        )
+    if isinstance(error, ListingNotSupported) and not isinstance(error, ListingIncomplete):
+        return _no_list(error)
     if isinstance(error, Unauthorized):
         return _refusal(error)
     if isinstance(error, ForeignResponse) or not isinstance(error, StatusError):
         return _other_sentence(error)
     words = next((words for kind, words in STATUS_WORDS if isinstance(error, kind)), "an unexpected answer")
-    details = [error.message, *(need for need in (_needs(error),) if need)]
-    return in_own_words(": ".join((words, *filter(None, details))))
+    return in_own_words(": ".join(filter(None, (words, _message(error), _needs(error)))))
 
 
 def reason_text(reason: str) -> str:
@@ -140,8 +138,18 @@ def reason_text(reason: str) -> str:
 
 def _refusal(error: Unauthorized) -> str:
     user = f" for {error.username}" if error.username else ""
+    return in_own_words(": ".join(filter(None, (f"user name or password refused{user}", _message(error)))))
+
+
+def _message(error: StatusError) -> str:
+    """Return the server's message. "" if it has none, or only the name of the status."""
     message = NOT_TRIED_AGAIN.sub("", error.message)
-    return in_own_words(f"user name or password refused{user}" + (f": {message}" if message else ""))
+    return "" if message in STATUS_NAMES else message
+
+
+def _no_list(error: ListingNotSupported) -> str:
+    hint = f"leave out {option_name(error.argument)}" if error.argument else "watch ids instead of a filter"
+    return f"this server (API version {error.version or 'unknown'}) has no list of workflows since 12.0: {hint}"
 
 
 def _needs(error: StatusError) -> str:
