@@ -19,6 +19,7 @@ from workflow_async.cli.exit_codes import (
     run_and_exit,
     worst_code,
 )
+from workflow_async.cli.output import console
 from workflow_async.errors import (
     AlreadyFinished,
     BadRequest,
@@ -208,6 +209,26 @@ def test_a_full_disk_is_one_sentence_and_exits_with_3(sandbox_11: Sandbox, comma
         )
     expected = "workflow-async: the output cannot be written: No space left on device\n"
     assert (ended.returncode, ended.stderr) == (3, expected)
+
+
+def test_an_output_that_takes_no_more_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert exit_code(OSError(errno.ENOSPC, "No space left on device")) == 3
+    expected = "workflow-async: the output cannot be written: No space left on device\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_another_error_of_the_system_keeps_its_traceback() -> None:
+    with pytest.raises(PermissionError):
+        exit_code(PermissionError(errno.EACCES, "Permission denied"))
+
+
+def test_a_console_raises_an_error_if_its_reader_is_gone() -> None:
+    with pytest.raises(BrokenPipeError):
+        console().on_broken_pipe()
 
 
 def test_an_error_that_cannot_be_printed_keeps_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

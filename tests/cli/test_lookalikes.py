@@ -1,5 +1,6 @@
 """The output carries what its encoding has."""
 
+import io
 import os
 import subprocess
 import sys
@@ -54,6 +55,12 @@ def test_everything_that_is_drawn_has_a_lookalike(encoding: str) -> None:
 def test_the_letters_of_an_encoding_stay() -> None:
     use_lookalikes()
     assert "Zürich … █".encode("cp1252", "workflow-async").decode("cp1252") == "Zürich … #"
+
+
+def test_an_output_without_an_encoding_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    use_lookalikes()
+    assert sys.stdout.write("\N{FULL BLOCK}") == 1
 
 
 def test_a_damaged_input_is_not_repaired() -> None:
