@@ -216,7 +216,7 @@ class Fetcher(Generic[W]):
                 self.record_response(asked)
                 pages, before = pages + 1, self.tracker.changes
                 # Pages are requested ahead at unknown instants, so each row counts as old as the first request.
-                shown.update([workflow.id for workflow in page.items if self.tracker.apply_row(workflow, began)])
+                shown |= self.tracker.apply_page(page.items, began)
                 listed_changes += self.tracker.changes - before
                 asked = self.clock.now()
         except CallError as error:

@@ -220,8 +220,8 @@ class Scheduler:
         for id in missing & self.by_list:
             self.schedule(id, now)
             self.missing_from_list.add(id)
-        for id in shown & self.tracked.ids():
-            if id in self.single and id not in self.must_get:
+        for id in (self.single.ids() & shown) - self.must_get:
+            if id in self.tracked:
                 self.stop_polling(id)
                 self.by_list.add(id)
 

@@ -1,7 +1,7 @@
 """Tracks every watched workflow: takes list rows and GET results, and emits what changed."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -55,6 +55,8 @@ class Tracker(Generic[W]):
     """Identities of workflows that were started or seen, and are not watched."""
     _got_at: OrderedDict[int, float] = field(factory=OrderedDict, init=False)
     """The last GET of workflows that are not watched any more. A list that may be older than it is not believed."""
+    _settled: dict[int, W] = field(factory=dict, init=False)
+    """The list row of each workflow that changed nothing, until something else becomes known of the workflow."""
 
     def __attrs_post_init__(self) -> None:
         self.estimates = Estimates(self.source)
@@ -65,12 +67,19 @@ class Tracker(Generic[W]):
         """Track a workflow. Return True if its checks have to start again, because they had been given up."""
         observation = self.observations.get(id)
         if observation is None:
-            self.observations[id] = self._new_observation(id)
+            self._store(self._new_observation(id))
             return False
+        self._settled.pop(id, None)  # the new watcher may ask for more
         given_up = observation.over and not _is_final(observation)
         if given_up:
-            self.observations[id] = reset_failures(observation, over=False)
+            self._store(reset_failures(observation, over=False))
         return given_up
+
+    def _store(self, observation: Observation[W]) -> Observation[W]:
+        """Note what is known of a workflow. The next row of a list is compared with it."""
+        self._settled.pop(observation.id, None)
+        self.observations[observation.id] = observation
+        return observation
 
     def _new_observation(self, id: int) -> Observation[W]:
         identity = self._existing.get(id)
@@ -86,7 +95,7 @@ class Tracker(Generic[W]):
         """Remember that a workflow exists although no check has shown it: a start was answered with it."""
         self._remember(id, () if workflow is None else self.source.identity(workflow))
         if id in self.observations:
-            self.observations[id] = evolve(self.observations[id], expected=True)
+            self._store(evolve(self.observations[id], expected=True))
 
     def _remember(self, id: int, identity: Identity) -> None:
         before = self._existing.pop(id, ())
@@ -96,6 +105,7 @@ class Tracker(Generic[W]):
 
     def forget(self, id: int) -> None:
         """Stop tracking a workflow. If it was seen and has not ended, remember that it exists."""
+        self._settled.pop(id, None)
         observation = self.observations.pop(id)
         if observation.got_at is not None:
             self._got_at[id] = observation.got_at
@@ -118,6 +128,11 @@ class Tracker(Generic[W]):
 
     # Lists
 
+    def apply_page(self, rows: Iterable[W], asked: float) -> set[int]:
+        """Apply the rows of a page that was requested at `asked`. Return the workflows that need no GET."""
+        settled = self._settled.get
+        return {row.id for row in rows if settled(row.id) is row or self.apply_row(row, asked)}
+
     def apply_row(self, workflow: W, asked: float) -> bool:
         """Apply a list row that was requested at `asked`. Return False if a GET is needed as well."""
         observation = self.observations.get(workflow.id)
@@ -126,6 +141,8 @@ class Tracker(Generic[W]):
         if self.answered_pauses.unclear(workflow):
             return False
         if self._is_unchanged(observation, workflow):
+            if workflow.phase is not Phase.PARKED:  # whether a pause is answered is not part of the observation
+                self._settled[workflow.id] = workflow
             return True
         if conflicting(observation.identity, self.source.identity(workflow)):
             return False  # a list can be wrong, so only a GET shows that another workflow has the id
@@ -181,10 +198,10 @@ class Tracker(Generic[W]):
         unclear = self.answered_pauses.unclear(workflow)
         replaced = conflicting(observation.identity, self.source.identity(workflow))
         ending = (_needs_get(observation, workflow) or unclear or replaced) and not complete
-        observation = self.observations[observation.id] = evolve(observation, got_at=now, ending=ending)
+        observation = self._store(evolve(observation, got_at=now, ending=ending))
         if self.answered_pauses.covers(workflow) and not replaced:
             unchanged = observation.unchanged + 1
-            self.observations[observation.id] = reset_failures(observation, unchanged=unchanged, ending=True)
+            self._store(reset_failures(observation, unchanged=unchanged, ending=True))
         elif not ending:
             self.answered_pauses.forget(workflow.id)
             self._apply(observation, workflow, is_change=unclear)
@@ -192,20 +209,20 @@ class Tracker(Generic[W]):
 
     def apply_unchanged(self, id: int) -> None:
         """Apply a bulk check that showed no change of a workflow."""
-        self.observations[id] = reset_failures(self.observations[id], unchanged=self.observations[id].unchanged + 1)
-        self._check_stall(self.observations[id])
+        observation = self.observations[id]
+        self._check_stall(self._store(reset_failures(observation, unchanged=observation.unchanged + 1)))
 
     def apply_failure(self, id: int, error: CallError, poll: Poll) -> None:
         """Apply a check that failed."""
         now = self.outages.read(self.clock.now())
-        self.observations[id], outcome = apply_error(self.observations[id], error, now, poll, self.outages.announced)
+        failing, outcome = apply_error(self.observations[id], error, now, poll, self.outages.announced)
+        self._store(failing if outcome is None else evolve(failing, over=True))
         if outcome is not None:
-            self.observations[id] = evolve(self.observations[id], over=True)
             self._emit(outcome)
 
     def _apply(self, observation: Observation[W], workflow: W, *, is_change: bool = False) -> None:
         now, detailed = self.clock.now(), self.tracked.is_detailed(observation.id)
-        self.observations[observation.id], event = apply_record(
+        applied, event = apply_record(
             observation,
             workflow,
             now,
@@ -214,8 +231,9 @@ class Tracker(Generic[W]):
             identity=self.source.identity(workflow),
             is_change=is_change,
         )
+        self._store(applied)
         if event is None:
-            self._check_stall(self.observations[observation.id])
+            self._check_stall(applied)
             return
         if isinstance(event, Change):
             self.estimates.learn(observation, workflow, now)
@@ -251,7 +269,7 @@ class Tracker(Generic[W]):
             return
         usual, seconds = self.estimates.usual_step(workflow), self.clock.now() - observation.changed_at
         if _is_stalled(seconds, usual, allowed):
-            self.observations[observation.id] = evolve(observation, stalled=True)
+            self._store(evolve(observation, stalled=True))
             self._emit(Stalled(workflow=workflow, seen_at=self.utc_now(), seconds=seconds, usual=usual))
 
     def utc_now(self) -> datetime:
