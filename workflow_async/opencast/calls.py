@@ -39,11 +39,11 @@ from workflow_async.errors import (
     ListingNotSupported,
     ResponseMismatch,
 )
-from workflow_async.opencast.converter import opencast_converter, with_documented_keys
+from workflow_async.opencast.converter import event_state, opencast_converter, with_documented_keys
 from workflow_async.opencast.definition_records import Definition
 from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.jettison import read_instance_rows, read_instances
-from workflow_async.opencast.records import Workflow
+from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.server_records import Me, Organization, Version
 
 T = TypeVar("T")
@@ -169,10 +169,22 @@ def list_events(*, filter: str, sort: str = "", size: int, offset: int = 0) -> C
 
 def events_by_id(ids: Sequence[str]) -> Call[tuple[Event, ...]]:
     """Return the call for the events with these ids, except for ids that do not fit into a filter. One request."""
-    filter = ",".join(f"identifier:{id}" for id in dict.fromkeys(ids) if id and "," not in id)
-    params = (("filter", filter), ("limit", str(len(ids))), ("offset", "0"))
     read = partial(_read_events, ids=frozenset(ids))
-    return Call("GET", EVENTS, read, params, signature=API, name="events.list")
+    return Call("GET", EVENTS, read, _named_events(ids), signature=API, name="events.list")
+
+
+def event_states(ids: Sequence[str]) -> Call[Mapping[str, State | None]]:
+    """Return the call for the state of the latest workflow of each event, as `events_by_id` requests the events.
+
+    Only the id and the state of a row are read. A row without a readable id is left out.
+    """
+    read = partial(_read_event_states, frozenset(ids))
+    return Call("GET", EVENTS, read, _named_events(ids), signature=API, name="events.list")
+
+
+def _named_events(ids: Sequence[str]) -> Params:
+    filter = ",".join(f"identifier:{id}" for id in dict.fromkeys(ids) if id and "," not in id)
+    return (("filter", filter), ("limit", str(len(ids))), ("offset", "0"))
 
 
 def list_definitions(
@@ -352,6 +364,11 @@ def _read_events(reply: Reply, ids: frozenset[str]) -> tuple[Event, ...]:
     """
     events = read_rows(CONVERTER, _rows(reply), Event)
     return tuple(event for event in events if isinstance(event, Event) and event.id in ids)
+
+
+def _read_event_states(ids: frozenset[str], reply: Reply) -> Mapping[str, State | None]:
+    rows = [row for row in _rows(reply) if isinstance(row, dict) and isinstance(row.get("identifier"), str)]
+    return {row["identifier"]: event_state(row.get("processing_state")) for row in rows if row["identifier"] in ids}
 
 
 def _page_by_offset(items: tuple[T, ...], size: int, next_page: Callable[[int], Call[Page[T]]]) -> Page[T]:

@@ -10,6 +10,7 @@ import cattrs
 
 from workflow_async._decode.records import RecordConverter, constant_field, list_field, read_with, register
 from workflow_async._decode.values import (
+    TypeMismatch,
     cached,
     or_none,
     parse_bool,
@@ -25,6 +26,7 @@ from workflow_async.opencast.records import Source, State, Workflow
 from workflow_async.opencast.server_records import Me, Organization, Version
 
 STATE = cached(lambda value: State.read(parse_str(value)), [state.value for state in State])
+EVENT_STATE = or_none(STATE)
 OPERATION_STATE = cached(lambda value: OperationState.read(parse_str(value)), [state.value for state in OperationState])
 
 
@@ -44,6 +46,14 @@ def with_documented_keys(tree: Any) -> Any:
     if not isinstance(operations, list) or not any(_has_documented_key(item, "operation") for item in operations):
         return tree
     return {**tree, "operations": [_with_key(item, "operation") for item in operations]}
+
+
+def event_state(value: Any) -> State | None:
+    """Return the state of an event's latest workflow. None if the event has no workflow."""
+    try:
+        return EVENT_STATE(value)
+    except TypeMismatch:
+        return State.UNKNOWN
 
 
 def _with_key(tree: Any, key: str) -> Any:
@@ -136,7 +146,7 @@ def _register_others(strict: cattrs.Converter) -> None:
         title=read_with(parse_str),
         status=read_with(parse_str),
         # None would mean that the event has no workflow.
-        processing_state=read_with(or_none(STATE), fallback=State.UNKNOWN),
+        processing_state=read_with(EVENT_STATE, fallback=State.UNKNOWN),
         created=read_with(or_none(parse_datetime)),
         series=read_with(parse_str, "is_part_of"),
         series_title=read_with(parse_str, "series"),

@@ -66,8 +66,7 @@ class OpencastSource(SystemSource):
         workflows count as changed.
         """
         event_ids = [workflow.event_id for workflow in known if _fits_filter(workflow.event_id)]
-        events = await self._send(calls.events_by_id(event_ids)) if event_ids else ()
-        states = {event.id: event.processing_state for event in events}
+        states = await self._send(calls.event_states(event_ids)) if event_ids else {}
         return [workflow.id for workflow in known if states.get(workflow.event_id) is not workflow.state]
 
     def recalled(self, id: int, state_text: str, identity: tuple[str | None, ...]) -> Workflow:

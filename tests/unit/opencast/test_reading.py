@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import given, strategies as st
 
 from workflow_async import Phase
 from workflow_async._core.call import Call, Reply
@@ -220,6 +221,42 @@ def test_an_event_that_cannot_be_read_is_left_out() -> None:
     call = calls.events_by_id(["e-1", "e-2"])
     found = call.read(Reply(200, {}, b'[{"identifier": 7}, {"identifier": "e-2", "created": 3}, null]'))
     assert [event.id for event in found] == ["e-2"]
+
+
+def test_a_bulk_check_reads_the_id_and_the_state_of_an_event_only() -> None:
+    call = calls.event_states(["e-1", "e-2", "e-3", "e-4", "e-5"])
+    rows = [
+        {"identifier": "e-1", "processing_state": "RUNNING", "created": 7, "title": ["x"]},
+        {"identifier": "e-2", "processing_state": ""},
+        {"identifier": "e-3", "processing_state": 7},
+        {"identifier": "e-4"},
+        {"identifier": "e-5", "processing_state": "GROWN"},
+        {"identifier": "e-6", "processing_state": "RUNNING"},
+        {"identifier": 1, "processing_state": "RUNNING"},
+        {"processing_state": "RUNNING"},
+        None,
+        "e-1",
+    ]
+    assert call.read(Reply(200, {}, json.dumps(rows).encode())) == {
+        "e-1": State.RUNNING, "e-2": None, "e-3": State.UNKNOWN, "e-4": None, "e-5": State.UNKNOWN
+    }  # fmt: skip
+    with pytest.raises(DecodeError, match="expected a list"):
+        call.read(Reply(200, {}, b"{}"))
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.dictionaries(
+            st.sampled_from(["identifier", "processing_state", "title", "created"]),
+            st.none() | st.integers() | st.sampled_from(["", "a", "b", "RUNNING", "succeeded", "x"]) | st.just([]),
+        )
+    )
+)
+def test_a_bulk_check_finds_the_states_that_the_events_have(rows: list[Any]) -> None:
+    reply = Reply(200, {}, json.dumps(rows).encode())
+    events = calls.events_by_id(["a", "b"]).read(reply)
+    assert calls.event_states(["a", "b"]).read(reply) == {event.id: event.processing_state for event in events}
 
 
 def test_booleans_and_numbers_that_are_texts_as_documented_are_read_too() -> None:
