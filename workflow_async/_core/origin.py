@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from attrs import frozen
@@ -11,6 +12,8 @@ from workflow_async.errors import InvalidArgument
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine."""
+MAX_QUERIES = 1024
+"""Number of encoded queries that are cached. A poll sends the queries of the last one again."""
 EXAMPLE = "https://archive.example.org"
 HOST_NAME = re.compile(r"(?=.{1,254}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE | re.ASCII)
 """The names that can be looked up: RFC 1123, section 2.1, and the underscore, which private networks use."""
@@ -55,7 +58,13 @@ class Origin:
         """Return the URL of a path below this origin."""
         if not path.startswith("/") or path.startswith("//") or "\\" in path:
             raise InvalidArgument("path", "must begin with exactly one slash, so that the URL stays on the origin")
-        return f"{self.base}{path}" + (f"?{urlencode(params)}" if params else "")
+        return f"{self.base}{path}" + (f"?{_query(params)}" if params else "")
+
+
+@lru_cache(maxsize=MAX_QUERIES)
+def _query(params: Params) -> str:
+    """Return parameters as the query of a URL."""
+    return urlencode(params)
 
 
 def same_server(url: str, other: str) -> bool:

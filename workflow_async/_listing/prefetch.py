@@ -52,7 +52,8 @@ class Prefetcher(Generic[R]):
     def send(self) -> None:
         """Send every call in the queue now."""
         for sent in self._queue:
-            self._task(sent)
+            if sent.task is None:
+                self._task(sent)
 
     def _task(self, sent: SentCall[R]) -> "asyncio.Task[R]":
         """Return the task that sends a call. Start it if it is not running."""
