@@ -10,9 +10,11 @@ takes 15 times the memory of its bytes, and would leave the processor's cache be
 import importlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NoReturn, Self
+
+from attrs import frozen
 
 from workflow_async.errors import DecodeError, UnexpectedContent
 
@@ -74,12 +76,50 @@ def _split_rows(body: bytes) -> Iterator[bytes]:
     The end of the last row and the start of the first one show how the others end and start. A wrong split leaves a
     piece that is not a JSON value. If every piece is one value, the pieces are the array's items.
     """
-    row_end, row_start = body[-3:-1], body[1 : body.find(b":") + 1]
+    row_end, row_start = _row_edges(body)
     separator, start = row_end + b"," + row_start, 1
     while (end := body.find(separator, start)) >= 0:
         yield body[start : end + len(row_end)]
         start = end + len(row_end) + 1
     yield body[start:-1]
+
+
+def _row_edges(body: bytes) -> tuple[bytes, bytes]:
+    """Return how the last row of an array ends, and how the first one starts."""
+    return body[-3:-1], body[1 : body.find(b":") + 1]
+
+
+@frozen
+class SplitArray:
+    """An array of objects, cut where a row seems to end and the next to begin.
+
+    It equals the array. If every row is one JSON value, the rows are the array's items.
+    """
+
+    row_end: bytes
+    row_start: bytes
+    rows: Sequence[bytes]
+    """The rows without `row_start` and `row_end`, which are the same for all."""
+
+    @property
+    def context(self) -> tuple[bytes, bytes]:
+        """What each row starts and ends with."""
+        return self.row_start, self.row_end
+
+    def tree(self, row: bytes) -> Any:
+        """Return the value of a row. Raise `DecodeError` if the row is not exactly one JSON value."""
+        return json_tree(self.row_start + row + self.row_end)
+
+
+def split_array(body: bytes) -> SplitArray | None:
+    """Cut a JSON array of objects. None if the body is another value or has no complete row."""
+    if not (body.startswith(b"[{") and body.endswith(b"}]")):
+        return None
+    row_end, row_start = _row_edges(body)
+    first, last = 1 + len(row_start), len(body) - 1 - len(row_end)
+    if first > last:
+        return None
+    return SplitArray(row_end, row_start, body[first:last].split(row_end + b"," + row_start))
 
 
 @cache

@@ -1,8 +1,9 @@
 """Maps trees to frozen records strictly. No value is coerced, and every fault names its path. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache, cached_property, partial
+from itertools import count
 from types import GenericAlias
 from typing import Any, TypeVar, cast
 
@@ -118,9 +119,15 @@ def read_page(
 
 
 def read_rows(
-    converter: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], path: str = "$"
+    converter: RecordConverter,
+    trees: Iterable[Any] | RowBlock,
+    kind: type[T],
+    path: str = "$",
+    places: Iterable[int] | None = None,
 ) -> tuple[T | UnreadableRow, ...]:
     """Return the rows of a list as records. A row that cannot be read becomes an `UnreadableRow` in its place.
+
+    `places` are the rows' places in the list, for faults. None means that the list has no other rows.
 
     Raises `DecodeError` if more than 2,000 rows cannot be read: such a response is not a list of these records.
     """
@@ -132,7 +139,7 @@ def read_rows(
     read_row = converter.cattrs_converter.get_structure_hook(kind)
     rows: list[T | UnreadableRow] = []
     unreadable = 0
-    for index, tree in enumerate(trees):
+    for index, tree in zip(count() if places is None else places, trees, strict=False):
         try:
             rows.append(read_row(tree, kind))
         except (cattrs.BaseValidationError, TypeMismatch) as error:
@@ -140,6 +147,23 @@ def read_rows(
             unreadable += 1
             if unreadable > MAX_UNREADABLE:
                 raise DecodeError(f"more than {MAX_UNREADABLE} rows cannot be read @ {path}") from None
+    return tuple(rows)
+
+
+def complete_page(
+    converter: RecordConverter,
+    known: list[T | None],
+    places: Sequence[int],
+    trees: Iterable[Any] | RowBlock,
+    kind: type[T],
+) -> tuple[T, ...]:
+    """Return the rows of a page of which all records but those at `places` are known. `trees` are the trees of these.
+
+    They are read as `read_page` reads them, and put into `known`.
+    """
+    rows = cast("list[Any]", known)
+    for index, record in zip(places, read_rows(converter, trees, kind, places=places), strict=True):
+        rows[index] = record
     return tuple(rows)
 
 

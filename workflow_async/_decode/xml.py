@@ -38,26 +38,27 @@ def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
     Raises `DecodeError` for malformed, too deep or too large XML, and for any DOCTYPE. Parsing stops at a DOCTYPE,
     because entities can crash parsers and inflate documents.
     """
-    _check_bounds(body)
+    check_bounds(body)
     try:
-        return _parse_simple(body.decode(), lists)
-    except (UnicodeDecodeError, ET.ParseError, _NotSimple):
+        return parse_simple(body.decode(), lists)
+    except (UnicodeDecodeError, ET.ParseError, NotSimple):
         return reference_xml_tree(body, lists)
 
 
 def xml_list(body: bytes, name: str) -> Any:
     """Return the tree of an XML body. The root's children of this name become a `RowBlock`."""
-    _check_bounds(body)
+    check_bounds(body)
     try:
         return _parse_simple_list(body.decode(), name)
-    except (UnicodeDecodeError, ET.ParseError, _NotSimple):
+    except (UnicodeDecodeError, ET.ParseError, NotSimple):
         tree = reference_xml_tree(body, frozenset({name}))
     if isinstance(tree, dict) and name in tree:
         tree[name] = RowBlock(tree[name])
     return tree
 
 
-def _check_bounds(body: bytes) -> None:
+def check_bounds(body: bytes) -> None:
+    """Raise `DecodeError` for an HTML page, and for a document that would take long to parse."""
     if is_html(body):
         raise UnexpectedContent("expected XML, got an HTML page @ /")
     if len(body) <= SAFE_LENGTH:
@@ -71,20 +72,20 @@ def _check_bounds(body: bytes) -> None:
 def _parse_simple_list(text: str, name: str) -> Any:
     """Return the tree of a simple document. Uniform rows are not parsed by ElementTree."""
     document, runs, uniform = extract_rows(text, name)
-    tree = _parse_simple(document, frozenset({name}))
+    tree = parse_simple(document, frozenset({name}))
     elements = tree.get(name, []) if isinstance(tree, dict) else []
     rows = restore_rows(elements, runs, uniform)
     if rows is None:
-        raise _NotSimple
+        raise NotSimple
     if elements:
         tree[name] = rows
     return tree
 
 
-def _parse_simple(text: str, lists: frozenset[str]) -> Any:
+def parse_simple(text: str, lists: frozenset[str]) -> Any:
     """Return the tree of a simple document."""
     if "<!DOCTYPE" in text or "\0" in text:
-        raise _NotSimple  # a NUL means UTF-16, which hides a DOCTYPE
+        raise NotSimple  # a NUL means UTF-16, which hides a DOCTYPE
     parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - there are no entities without a DOCTYPE
     parser.feed(text)
     return _simple_tree(parser.close(), lists, {}, MAX_DEPTH)
@@ -133,33 +134,33 @@ def _checked_text(name: str, text: str) -> str:
     return text
 
 
-class _NotSimple(Exception):
+class NotSimple(Exception):
     """Raised for a document that has more than elements and texts."""
 
 
 def _simple_tree(element: ET.Element, lists: frozenset[str], names: dict[str, str], depth: int) -> Any:
     """Return an element's tree.
 
-    Raises `_NotSimple` for attributes, text beside children, and unlisted names that repeat.
+    Raises `NotSimple` for attributes, text beside children, and unlisted names that repeat.
     """
     text_beside = element.text
     if not len(element) and not element.items():
         return text_beside or ""
     if depth == 1 or element.items() or (text_beside and not text_beside.isspace()):
-        raise _NotSimple
+        raise NotSimple
     tree: dict[str, Any] = {}
     for child in element:
         if child.tail != text_beside:
             text_beside = child.tail
             if text_beside and not text_beside.isspace():
-                raise _NotSimple
+                raise NotSimple
         has_content = len(child) or child.items()
         value = _simple_tree(child, lists, names, depth - 1) if has_content else child.text or ""
         name = names.get(child.tag) or names.setdefault(child.tag, child.tag.rpartition("}")[2])
         if name in lists:
             tree.setdefault(name, []).append(value)
         elif name in tree:
-            raise _NotSimple
+            raise NotSimple
         else:
             tree[name] = value
     return tree

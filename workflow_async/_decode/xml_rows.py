@@ -10,7 +10,7 @@ stands where an element may.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -26,7 +26,9 @@ SAMPLE_ROWS = 8
 """Rows of a document that are searched for the names of their children."""
 MAX_CHILDREN = 64
 """Children of a row that the pattern covers."""
-CHILD = re.compile(r"<([A-Za-z_][\w.-]*)>", re.ASCII)
+NAME = "[A-Za-z_][A-Za-z0-9_.-]*+"
+CHILD = re.compile(f"<({NAME})>")
+CELL = re.compile(f"<({NAME})>([^<]++)</")
 BLANKS = " \t\n"
 BLANK = f"[{BLANKS}]*+"
 PLAIN_TEXT = "[\t\n\x20-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]++"
@@ -84,13 +86,47 @@ def extract_rows(text: str, name: str) -> tuple[str, list[int], ColumnBlock]:
     parts = pattern.split(text)
     step = 1 + len(children)
     document, runs = _replace_runs(parts[::step], name)
-    if "<!" in document or document.find("<?", 1) > 0 or ESCAPED_PLACEHOLDER.search(document):
-        # the match may be inside a comment, and the placeholder may be in the document itself
+    if hides_placeholders(document):
         return text, [], ColumnBlock()
     columns = {child: parts[index::step] for index, child in enumerate(children, 1)}
     if escapes:
         columns = {child: [text and _unescaped(text) for text in texts] for child, texts in columns.items()}
     return document, runs, ColumnBlock(columns, sum(runs))
+
+
+def hides_placeholders(document: str) -> bool:
+    """Return True if a placeholder may be inside a comment, or may be in the document itself."""
+    return "<!" in document or document.find("<?", 1) > 0 or ESCAPED_PLACEHOLDER.search(document) is not None
+
+
+def uniform_row(row: str, name: str) -> dict[str, str] | None:
+    """Return one element of this name as a parser returns it, if it is a uniform row. None otherwise."""
+    if _any_row_pattern(name).fullmatch(row) is None:
+        return None
+    cells = CELL.findall(row)
+    children = {child: _unescaped(text) for child, text in cells}
+    return children if len(children) == len(cells) else None  # a child that repeats is a list
+
+
+@cache
+def _any_row_pattern(name: str) -> re.Pattern[str]:
+    """Return a pattern for a row with children of any names, in any order."""
+    name = re.escape(name)
+    cells = rf"(?:{BLANK}<({NAME})>{ESCAPED_TEXT}</\1>)++"
+    return re.compile(f"{BLANK}<{name}>{cells}{BLANK}</{name}>")
+
+
+def uniform_rows(rows: Sequence[str], name: str) -> ColumnBlock | None:
+    """Return elements of this name, if each of them is a uniform row. None otherwise."""
+    if not rows:
+        return ColumnBlock()
+    document, runs, uniform = extract_rows("".join(rows), name)
+    return uniform if runs == [len(rows)] and document.strip(BLANKS) == placeholder_element(name) else None
+
+
+def placeholder_element(name: str) -> str:
+    """Return the element that stands for a run of rows."""
+    return f"<{name}>{PLACEHOLDER}</{name}>"
 
 
 def restore_rows(elements: Sequence[Any], runs: Sequence[int], uniform: ColumnBlock) -> RowBlock | None:
@@ -110,7 +146,7 @@ def _replace_runs(between: Sequence[str], name: str) -> tuple[str, list[int]]:
             runs.append(1)
         else:
             runs[-1] += 1
-    return f"<{name}>{PLACEHOLDER}</{name}>".join([*document, between[-1]]), runs
+    return placeholder_element(name).join([*document, between[-1]]), runs
 
 
 def _child_names(text: str, name: str) -> tuple[str, ...]:

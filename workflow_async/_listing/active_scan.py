@@ -30,6 +30,8 @@ class ActiveScan(Generic[T]):
     page_size: int
     expected_rows: int
     """The likely number of rows in the list."""
+    on_done: Callable[[], None] = lambda: None
+    """Called when the whole list has been read."""
     done: bool = field(default=False, init=False)
     _offset: int = field(default=0, init=False)
     _in_flight: deque[int] = field(factory=deque, init=False)
@@ -63,4 +65,6 @@ class ActiveScan(Generic[T]):
             self.state.check_not_stuck()
         self.expected_rows = self.expected_rows if page.total is None else page.total
         self.page_size = count or self.page_size
+        if self.done:
+            self.on_done()
         return new

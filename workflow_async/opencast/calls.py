@@ -318,7 +318,7 @@ def _read_definition(include: Params, id: str, reply: Reply) -> Definition:
 
 
 def _read_definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
-    trees = (with_documented_keys(tree) for tree in _rows_with_requested(include, _rows(reply)))
+    trees = (with_documented_keys(tree) for tree in with_requested(include, _rows(reply)))
     return read_page(CONVERTER, trees, Definition)
 
 
@@ -330,7 +330,8 @@ REQUESTED_FIELDS = {
 """The field that each `with…` parameter requests. Null is the empty value of each."""
 
 
-def _rows_with_requested(include: Params, rows: Iterable[Any]) -> Iterable[Any]:
+def with_requested(include: Params, rows: Iterable[Any]) -> Iterable[Any]:
+    """Return the trees of rows with the requested fields that are missing."""
     return (_with_requested(include, row) for row in rows) if include else rows
 
 
@@ -349,7 +350,7 @@ def _read_workflow_page(
     rows = json_rows(reply.body)
     if rows is None:
         raise ListingNotSupported("its response is not a list")
-    items = read_page(LISTED, _rows_with_requested(include, rows), Workflow)
+    items = read_page(LISTED, with_requested(include, rows), Workflow)
     return _page_by_offset(items, size, next_page)
 
 

@@ -5,17 +5,15 @@ from datetime import datetime
 from operator import attrgetter
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
 
-from workflow_async._core.call import Call, Page
 from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
 from workflow_async.monitor.system_source import SystemSource
 from workflow_async.opencast import calls
-from workflow_async.opencast.query import ENDED, WorkflowQuery
+from workflow_async.opencast.active_list import ActiveList
 from workflow_async.opencast.records import State, Workflow
 
-ACTIVE = WorkflowQuery.of(state_not=ENDED).on_the_wire()
 PAGE_SIZE = 200
 """Rows of a page. The server sets no limit. Rows are small without operations."""
 INDEX_LAG = 10.0
@@ -40,17 +38,18 @@ class OpencastSource(SystemSource):
     supports_listing: bool = True
     supports_bulk_check: bool = True
     list_lag: float = INDEX_LAG
+    _lists: dict[bool, ActiveList] = field(factory=dict, init=False, repr=False)
+    """The list as it was read last, with or without operations."""
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """List the workflows that have not ended."""
-        include = calls.including(withoperations=operations)
-
-        def page(offset: int, size: int) -> Call[Page[Workflow]]:
-            return calls.list_workflows(filter=ACTIVE, sort="", include=include, size=size, offset=offset)
-
+        known = self._lists.get(operations) or ActiveList(operations=operations)
+        self._lists.clear()
+        self._lists[operations] = known
+        known.memory.begin()
         return Listing(
             self._send,
-            lambda found: ActiveScan(page, found, PAGE_SIZE, rows),
+            lambda found: ActiveScan(known.page, found, PAGE_SIZE, rows, known.memory.end),
             attrgetter("id"),
             unreadable="skip",  # a workflow that the list does not show is read by a GET
         )

@@ -23,6 +23,8 @@ INSTANCES = "/sdb/rest/workflow/instances"
 VERSION = "/api/entity/versiondetails/version"
 XML = "application/xml"
 START_STATUSES = frozenset({200, 201, 202})
+ROW = "WorkflowInstance"
+"""The element of a workflow in a list."""
 CHANGE_STATUSES = frozenset({200, 202})
 
 
@@ -157,7 +159,7 @@ def _rows(tree: dict[str, Any], name: str) -> RowBlock:
     return rows
 
 
-def _read_count(tree: dict[str, Any], name: str) -> int | None:
+def _read_count(tree: Mapping[str, Any], name: str) -> int | None:
     text = (element_text(tree.get(name)) or "").strip()
     if not text:
         return None
@@ -168,24 +170,29 @@ def _read_count(tree: dict[str, Any], name: str) -> int | None:
     raise DecodeError(f"{reason} @ /{name}")
 
 
+def total_count(tree: Mapping[str, Any]) -> int | None:
+    """Return the total of a list. None if the list does not have it."""
+    return _read_count(tree, "TotalCount")
+
+
 def _read_contexts(reply: Reply) -> Page[Context]:
     tree = _read_root(reply, "WorkflowContext")
     return Page(read_records(_rows(tree, "WorkflowContext"), Context))
 
 
 def _read_workflow_page(next_page: Callable[..., Call[Page[Workflow]]], start: int, reply: Reply) -> Page[Workflow]:
-    tree = _read_root(reply, "WorkflowInstance")
-    items = read_records(_rows(tree, "WorkflowInstance"), Workflow)
-    total = _read_count(tree, "TotalCount")
+    tree = _read_root(reply, ROW)
+    items = read_records(_rows(tree, ROW), Workflow)
+    total = total_count(tree)
     end = start + len(items)
     is_last = not items or (total is not None and end >= total)
     return Page(items, None if is_last else next_page(start=end), total)
 
 
 def _read_total(reply: Reply) -> int:
-    tree = _read_root(reply, "WorkflowInstance")
-    _rows(tree, "WorkflowInstance")
-    total = _read_count(tree, "TotalCount")
+    tree = _read_root(reply, ROW)
+    _rows(tree, ROW)
+    total = total_count(tree)
     if total is None:
         raise DecodeError("required field missing, so count the rows of workflows.list() instead @ /TotalCount")
     if total < 0:

@@ -5,18 +5,16 @@ from datetime import datetime
 from operator import attrgetter
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
 
-from workflow_async._core.call import Call, Page
 from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
 from workflow_async.monitor.system_source import SystemSource
 from workflow_async.preservica import calls
-from workflow_async.preservica.query import WorkflowQuery
+from workflow_async.preservica.active_list import ActiveList
 from workflow_async.preservica.records import State, Workflow
 
 PAGE_SIZE = 100
-ACTIVE = (State.ACTIVE, State.PENDING, State.SUSPENDED, State.UNKNOWN)
 
 
 @frozen
@@ -30,17 +28,15 @@ class PreservicaSource(SystemSource):
     supports_listing: bool = True
     supports_bulk_check: bool = False
     list_lag: float = 0.0
+    _list: ActiveList = field(factory=ActiveList, init=False, repr=False)
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """List the workflows that have not ended, oldest first, so that new ones are added at the end."""
-        query = WorkflowQuery.of(state=ACTIVE).on_the_wire()
-
-        def page(offset: int, size: int) -> Call[Page[Workflow]]:
-            return calls.list_workflows(query, size=size, start=offset)
-
+        known = self._list
+        known.memory.begin()
         return Listing(
             self._send,
-            lambda found: ActiveScan(page, found, PAGE_SIZE, rows),
+            lambda found: ActiveScan(known.page, found, PAGE_SIZE, rows, known.memory.end),
             attrgetter("id"),
             unreadable="skip",  # a workflow that the list does not show is read by a GET
         )

@@ -19,8 +19,8 @@ from workflow_async.monitor.waits import WaitOptions, wait
 from workflow_async.monitor.watch import watching
 from workflow_async.observe.events import RemedyFailed
 from workflow_async.preservica import calls
+from workflow_async.preservica.active_list import ACTIVE
 from workflow_async.preservica.filters import WorkflowFilters
-from workflow_async.preservica.monitor_source import ACTIVE
 from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import AcceptedCounts, Context, Started, Workflow
 from workflow_async.preservica.scans import workflow_listing
