@@ -70,6 +70,10 @@ class WaitOptions(Generic[W]):
         """True if every record is shown to the caller, who may want its operations."""
         return self.until is not None or self.on_change is not None
 
+    def ignores(self, event: WatchEvent[W]) -> bool:
+        """Return True for an event about which nothing is done, whatever comes before or after it."""
+        return not self.needs_operations and self.outcome(event) is None
+
     def outcome(self, event: WatchEvent[W]) -> Outcome[W] | None:
         """Return the outcome that an event stands for. None if the wait goes on."""
         if isinstance(event, Vanished | PollingFailed | Replaced):
@@ -149,6 +153,7 @@ class OutcomeStream(Generic[W]):
         subscription = Subscription[W](
             Tracking(self._options.poll, operations=self._options.needs_operations),
             deadline=None if timeout is None else self._poller.clock.now() + timeout,
+            ignores=self._options.ignores,
         )
         self._poller.join(subscription, self._ids)
         self._subscription, self._loop = subscription, asyncio.get_running_loop()

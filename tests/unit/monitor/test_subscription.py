@@ -46,6 +46,17 @@ def test_changes_become_one_that_keeps_every_transition_of_an_operation() -> Non
     assert [operation.operation for operation in one.operations] == ["a", "b", "c", "d"]
 
 
+def test_an_ignored_event_is_not_queued_unless_it_replaces_one_that_is() -> None:
+    slow = subscription()
+    slow.ignores = lambda event: isinstance(event, Change) and not event.now.final
+    slow.put(change(7, None, Phase.RUNNING))
+    assert not slow.ready
+    slow.put(PollingFailed[Any](id=7, error=ServerError(503)))
+    slow.put(change(7, Phase.RUNNING, Phase.WAITING))
+    slow.put(change(1, None, Phase.SUCCEEDED))
+    assert [(event.id, event.now) for event in taken(slow)] == [(7, Phase.WAITING), (1, Phase.SUCCEEDED)]
+
+
 def test_a_change_stays_queued_if_another_event_follows_it() -> None:
     for after in (
         stalled(7),

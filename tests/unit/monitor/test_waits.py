@@ -1,6 +1,7 @@
 """What ends a wait, and how often it checks its workflow."""
 
 import asyncio
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -28,9 +29,10 @@ from workflow_async.errors import (
     WorkflowParked,
     WorkflowReplaced,
 )
-from workflow_async.monitor import ConditionMet, Finished, Parked
+from workflow_async.monitor import Change, ConditionMet, Finished, Parked, Vanished
 from workflow_async.monitor.waits import WaitOptions, wait, wait_all
 
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 STEADY = Poll(jitter=0, interval=1, backoff=2, ceiling=8)
 RUNNING, PARKED, DONE = Record(7), Record(7, Phase.PARKED), Record(7, Phase.SUCCEEDED)
 
@@ -105,6 +107,20 @@ def test_a_parked_workflow_is_waited_for_returned_or_raised() -> None:
     with pytest.raises(WorkflowParked) as caught:
         waited(RUNNING, PARKED, parked="raise")
     assert caught.value.workflow == PARKED
+
+
+def test_a_wait_ignores_the_changes_that_end_nothing_and_hears_of_all_others() -> None:
+    def ignored(**options: Any) -> list[Phase]:
+        chosen = WaitOptions[Any](**options)
+        changes = (Change(workflow=Record(7, now), was=None, now=now, seen_at=NOON) for now in Phase)
+        return [change.now for change in changes if chosen.ignores(change)]
+
+    going = [Phase.WAITING, Phase.RUNNING, Phase.UNKNOWN]
+    assert ignored() == [Phase.WAITING, Phase.RUNNING, Phase.PARKED, Phase.UNKNOWN]
+    assert ignored(parked="return") == ignored(parked="raise") == going
+    assert ignored(until=lambda _: False) == ignored(on_change=lambda _: None) == []
+    lost = Vanished[Any](id=7, error=NotFound(404))
+    assert not WaitOptions[Any]().ignores(lost)
 
 
 def test_an_unknown_value_of_parked_is_rejected() -> None:

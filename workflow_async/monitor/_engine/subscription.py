@@ -3,6 +3,7 @@
 import asyncio
 import copy
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import reduce
 from typing import Generic, TypeVar
 
@@ -32,6 +33,8 @@ class Subscription(Generic[W]):
     """An instant of the client's clock."""
     open_ended: bool = False
     """True if more ids may be added, although there are none."""
+    ignores: Callable[[WatchEvent[W]], bool] = lambda _: False
+    """Returns True for an event that the watcher does nothing about. It does not wake the watcher."""
     ids: set[int] = field(factory=set, init=False)
     expired: bool = field(default=False, init=False)
     failure: WorkflowAsyncError | None = field(default=None, init=False)
@@ -47,7 +50,9 @@ class Subscription(Generic[W]):
         return bool(self._queue) or self.expired or done or self.failure is not None
 
     def put(self, event: WatchEvent[W]) -> None:
-        """Put an event into the queue."""
+        """Put an event into the queue, unless the watcher ignores it. It may still replace a queued event."""
+        if self.ignores(event) and not (self._queue and event.id in self._queue):
+            return
         if self._queue is None:
             self._queue = OrderedDict()
         self._queue[event.id] = merge_event(self._queue.get(event.id, []), event)
