@@ -30,6 +30,8 @@ class StubState:
     operations: int = 0
     """The number of operations of a row of Opencast's list."""
     finished: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+    """The workflows whose rows show another state or step."""
 
     def active(self, start: int, rows: int) -> list[int]:
         """Return the ids on one page of the list of active workflows."""
@@ -85,14 +87,14 @@ class Stub:
         if not state.listing:
             return b"", 405
         ids = state.active(int(params.get("offset", 0)), int(params.get("limit", 20)))
-        return wire.opencast_page(ids, state.operations if details else 0), 200
+        return wire.opencast_page(ids, state.operations if details else 0, state.changed), 200
 
     def _preservica(self, id: str, params: dict[str, str]) -> tuple[bytes, int]:
         state = self.state
         if id:
             return wire.preservica_one(int(id), finished=int(id) in state.finished), 200
         ids = state.active(int(params.get("start", 0)), int(params.get("max", 100)))
-        return wire.preservica_page(ids, state.count - len(state.finished)), 200
+        return wire.preservica_page(ids, state.count - len(state.finished), state.changed), 200
 
     def _events(self, _: str, params: dict[str, str]) -> tuple[bytes, int]:
         if not self.state.events_readable:
@@ -103,8 +105,8 @@ class Stub:
     def command(self, target: str) -> Any:
         """Execute a command.
 
-        Commands are `state?count=`, `finish?ids=`, `latency?seconds=`, and `requests`, which returns and clears the
-        requests.
+        Commands are `state?count=`, `finish?ids=`, `change?ids=`, `latency?seconds=`, and `requests`, which returns and
+        clears the requests. A second `change` changes rows back.
         """
         path, _, query = target.removeprefix("/stub/").partition("?")
         params = {name: values[0] for name, values in parse_qs(query).items()}
@@ -116,6 +118,8 @@ class Stub:
             self.latency = float(params["seconds"])
         elif path == "finish":
             self.state.finished.update(map(int, params["ids"].split(",")))
+        elif path == "change":
+            self.state.changed ^= set(map(int, params["ids"].split(",")))
         else:
             self.state = StubState()
             for name, value in params.items():

@@ -21,9 +21,10 @@ def opencast(id: int, operations: int = 0, *, finished: bool = False) -> bytes:
     return _to_json(_workflow(id, operations, finished=finished))
 
 
-def opencast_page(ids: Sequence[int], operations: int = 0) -> bytes:
-    """Return a page of Opencast's list."""
-    return _to_json([_workflow(id, operations) for id in ids])
+def opencast_page(ids: Sequence[int], operations: int = 0, changed: Collection[int] = ()) -> bytes:
+    """Return a page of Opencast's list. The workflows in `changed` show another state that is not an end."""
+    rows = [_workflow(id, operations) for id in ids]
+    return _to_json([row | {"state": "failing"} if row["identifier"] in changed else row for row in rows])
 
 
 def _to_json(tree: Any) -> bytes:
@@ -102,9 +103,9 @@ def _operation(id: int, place: int, *, finished: bool) -> dict[str, Any]:
     }
 
 
-def preservica_page(ids: Sequence[int], total: int) -> bytes:
-    """Return a page of Preservica's list."""
-    rows = "".join(_instance(id) for id in ids)
+def preservica_page(ids: Sequence[int], total: int, changed: Collection[int] = ()) -> bytes:
+    """Return a page of Preservica's list. The workflows in `changed` show another step."""
+    rows = "".join(_instance(id, step="Index" if id in changed else "Store") for id in ids)
     return _document(f"<TotalCount>{total}</TotalCount><Count>{len(ids)}</Count>{rows}", "WorkflowInstances")
 
 
@@ -119,14 +120,14 @@ def _document(inner: str, root: str) -> bytes:
     return f'{head}<{root} xmlns="http://workflow.preservica.com">{inner}</{root}>'.encode()
 
 
-def _instance(id: int, *, finished: bool = False) -> str:
+def _instance(id: int, *, finished: bool = False, step: str = "Store") -> str:
     fields = {
         "Id": id,
         "Started": STARTED,
         "Finished": STARTED if finished else None,
         "State": "COMPLETED" if finished else "ACTIVE",
         "DisplayState": "Completed" if finished else "Active",
-        "CurrentStepName": None if finished else "Store",
+        "CurrentStepName": None if finished else step,
         "ArchivalProcessId": id + 7,
         "WorkflowGroupId": f"09cd111c-2df5-4b2a-bd7e-{id:012d}",
         "ProcessMonitorApiId": f"0000c85572904980a2d6{id:012d}",

@@ -66,9 +66,27 @@ async def poll(meter: Meter, system: str, url: str, count: int, changed: int = 0
         meter.note(cpu=spent / polls, ended=on.ended, requests=len(take_requests(url)) / polls)
 
 
+async def poll_rows(
+    meter: Meter, system: str, url: str, count: int, polls: int, changed: int = 0, backend: str = "httpx"
+) -> None:
+    """Measure polls with `count` waits, of which `changed` show another state or step in each poll and none ends."""
+    command(url, f"state?count={count}")
+    async with watching(system, url, ids(count), http=backend) as on:
+        rows = ",".join(map(str, _spread_ids(count, changed)))
+        await on.clock.advance()
+        spent = 0.0
+        for _ in range(polls):
+            if changed:
+                command(url, f"change?ids={rows}")
+            with meter.measuring():
+                await on.clock.advance()
+            spent += meter.figures["cpu"]
+        meter.note(cpu=spent / polls)
+
+
 def _spread_ids(count: int, changed: int) -> list[int]:
     """Return ids from all parts of the list."""
-    return [FIRST_ID + (place + 1) * (count // (changed + 1)) for place in range(changed)]
+    return [FIRST_ID + place * count // changed for place in range(changed)]
 
 
 async def poll_with_latency(
@@ -155,7 +173,10 @@ async def waiter_memory(meter: Meter, system: str, url: str, count: int) -> None
 
 
 async def watch_memory(meter: Meter, system: str, url: str, count: int, listing: int) -> None:
-    """Measure the bytes of a watch per id, without the record, when no request is in progress."""
+    """Measure the bytes of a watch per id, without the record and without the row, when no request is in progress.
+
+    The rows of the last list are measured separately, per byte received.
+    """
     tracemalloc.start()
     record = await _record(system, url, count)
     command(url, f"state?count={count}&listing={listing}")
@@ -165,7 +186,21 @@ async def watch_memory(meter: Meter, system: str, url: str, count: int, listing:
             await anext(changes)
         while not one.workflows._poller.engine.idle:  # noqa: ASYNC110, SLF001  # No event signals the end of all requests.
             await asyncio.sleep(0.01)
-        meter.note(watched=(_traced() - start) / count - record)
+        watched = (_traced() - start) / count - record
+        kept = _traced()
+        received = _forget_rows(one.workflows._poller.source)  # noqa: SLF001  # The monitor's memory is measured.
+        kept -= _traced()
+        meter.note(watched=watched - kept / count, rows=kept / received if received else 0.0)
+
+
+def _forget_rows(source: Any) -> int:
+    """Make the monitor forget the rows of its last list. Return the bytes of their pages."""
+    lists = source._lists.values() if source.system == "opencast" else (source._list,)  # noqa: SLF001
+    memories = [known.memory for known in lists]
+    received = sum(len(page.body) for memory in memories for page in memory._last.values())  # noqa: SLF001
+    for memory in memories:
+        memory.end()
+    return received
 
 
 async def waiter_resident(meter: Meter, system: str, url: str, count: int) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable
 
 from benchmarks.measure import Bench, Line
-from benchmarks.rows import curve, far, listing, reading, requests, synchronous, watching
+from benchmarks.rows import curve, far, listing, quiet, reading, requests, synchronous, watching
 
 Row = Callable[[Bench], Iterable[Line]]
 
 ROWS: dict[str, Row] = {
     "watch-list": watching.by_list,
+    "watch-quiet": quiet.by_list,
     "watch-far": far.by_list,
     "watch-each": far.by_get,
     "watch-memory": watching.memory,

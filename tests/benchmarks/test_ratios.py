@@ -39,6 +39,16 @@ def test_a_list_check_requests_pages_and_changed_workflows(bench: Bench, stub: s
     assert found["requests"] <= 20 + 7
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_list_check_without_changes_costs_half_of_one_in_which_every_row_changed(
+    bench: Bench, stub: str, system: str
+) -> None:
+    options = {"system": system, "url": stub, "count": 2000, "polls": 4}
+    jobs = {str(changed): Job("watching.poll_rows", options | {"changed": changed}) for changed in (0, 2000)}
+    found = bench.run(jobs)
+    assert found["0"]["cpu"] <= found["2000"]["cpu"] / 2 * TOLERANCE
+
+
 def test_a_thousand_waits_for_one_workflow_send_one_request_per_interval(bench: Bench, stub: str) -> None:
     found = bench.run_once(Job("watching.one_workflow", {"system": "opencast", "url": stub, "count": 1000, "polls": 3}))
     assert found["requests"] == 1
@@ -51,12 +61,15 @@ def test_a_waiter_holds_five_kilobytes_above_its_record(bench: Bench, stub: str,
 
 
 @pytest.mark.parametrize(("system", "listing"), [("opencast", 1), ("opencast", 0), ("preservica", 1)])
-def test_a_watched_id_holds_a_kilobyte_above_its_record(bench: Bench, stub: str, system: str, listing: int) -> None:
+def test_a_watched_id_holds_a_kilobyte_above_its_record_and_its_row(
+    bench: Bench, stub: str, system: str, listing: int
+) -> None:
     count = 2000 if listing else 4000  # Used connections hold as much memory as 200 ids.
     found = bench.run_once(
         Job("watching.watch_memory", {"system": system, "url": stub, "count": count, "listing": listing})
     )
     assert found["watched"] <= 1024 * TOLERANCE
+    assert found["rows"] <= 2
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
