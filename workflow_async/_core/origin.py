@@ -14,6 +14,8 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine."""
 MAX_QUERIES = 1024
 """Number of encoded queries that are cached. A poll sends the queries of the last one again."""
+SHORT_QUERY = 256
+"""Characters of the values of a query that is cached. A bulk check has thousands."""
 EXAMPLE = "https://archive.example.org"
 HOST_NAME = re.compile(r"(?=.{1,254}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE | re.ASCII)
 """The names that can be looked up: RFC 1123, section 2.1, and the underscore, which private networks use."""
@@ -61,9 +63,14 @@ class Origin:
         return f"{self.base}{path}" + (f"?{_query(params)}" if params else "")
 
 
-@lru_cache(maxsize=MAX_QUERIES)
 def _query(params: Params) -> str:
     """Return parameters as the query of a URL."""
+    is_short = sum(len(value) for _, value in params) <= SHORT_QUERY
+    return _cached_query(params) if is_short else urlencode(params)
+
+
+@lru_cache(maxsize=MAX_QUERIES)
+def _cached_query(params: Params) -> str:
     return urlencode(params)
 
 
