@@ -86,7 +86,7 @@ class Engine(Generic[W]):
 
     def resume(self, observation: Observation[W], tracking: Tracking, due: float) -> None:
         """Check a workflow at this instant, of which another process has seen this much."""
-        self.observations[observation.id] = observation
+        self.tracker.store(observation)
         self.scheduler.resume(observation.id, tracking, due)
 
     def forget(self, id: int) -> None:

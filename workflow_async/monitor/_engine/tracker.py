@@ -67,15 +67,15 @@ class Tracker(Generic[W]):
         """Track a workflow. Return True if its checks have to start again, because they had been given up."""
         observation = self.observations.get(id)
         if observation is None:
-            self._store(self._new_observation(id))
+            self.store(self._new_observation(id))
             return False
         self._settled.pop(id, None)  # the new watcher may ask for more
         given_up = observation.over and not _is_final(observation)
         if given_up:
-            self._store(reset_failures(observation, over=False))
+            self.store(reset_failures(observation, over=False))
         return given_up
 
-    def _store(self, observation: Observation[W]) -> Observation[W]:
+    def store(self, observation: Observation[W]) -> Observation[W]:
         """Note what is known of a workflow. The next row of a list is compared with it."""
         self._settled.pop(observation.id, None)
         self.observations[observation.id] = observation
@@ -95,7 +95,7 @@ class Tracker(Generic[W]):
         """Remember that a workflow exists although no check has shown it: a start was answered with it."""
         self._remember(id, () if workflow is None else self.source.identity(workflow))
         if id in self.observations:
-            self._store(evolve(self.observations[id], expected=True))
+            self.store(evolve(self.observations[id], expected=True))
 
     def _remember(self, id: int, identity: Identity) -> None:
         before = self._existing.pop(id, ())
@@ -198,10 +198,10 @@ class Tracker(Generic[W]):
         unclear = self.answered_pauses.unclear(workflow)
         replaced = conflicting(observation.identity, self.source.identity(workflow))
         ending = (_needs_get(observation, workflow) or unclear or replaced) and not complete
-        observation = self._store(evolve(observation, got_at=now, ending=ending))
+        observation = self.store(evolve(observation, got_at=now, ending=ending))
         if self.answered_pauses.covers(workflow) and not replaced:
             unchanged = observation.unchanged + 1
-            self._store(reset_failures(observation, unchanged=unchanged, ending=True))
+            self.store(reset_failures(observation, unchanged=unchanged, ending=True))
         elif not ending:
             self.answered_pauses.forget(workflow.id)
             self._apply(observation, workflow, is_change=unclear)
@@ -210,13 +210,13 @@ class Tracker(Generic[W]):
     def apply_unchanged(self, id: int) -> None:
         """Apply a bulk check that showed no change of a workflow."""
         observation = self.observations[id]
-        self._check_stall(self._store(reset_failures(observation, unchanged=observation.unchanged + 1)))
+        self._check_stall(self.store(reset_failures(observation, unchanged=observation.unchanged + 1)))
 
     def apply_failure(self, id: int, error: CallError, poll: Poll) -> None:
         """Apply a check that failed."""
         now = self.outages.read(self.clock.now())
         failing, outcome = apply_error(self.observations[id], error, now, poll, self.outages.announced)
-        self._store(failing if outcome is None else evolve(failing, over=True))
+        self.store(failing if outcome is None else evolve(failing, over=True))
         if outcome is not None:
             self._emit(outcome)
 
@@ -231,7 +231,7 @@ class Tracker(Generic[W]):
             identity=self.source.identity(workflow),
             is_change=is_change,
         )
-        self._store(applied)
+        self.store(applied)
         if event is None:
             self._check_stall(applied)
             return
@@ -269,7 +269,7 @@ class Tracker(Generic[W]):
             return
         usual, seconds = self.estimates.usual_step(workflow), self.clock.now() - observation.changed_at
         if _is_stalled(seconds, usual, allowed):
-            self._store(evolve(observation, stalled=True))
+            self.store(evolve(observation, stalled=True))
             self._emit(Stalled(workflow=workflow, seen_at=self.utc_now(), seconds=seconds, usual=usual))
 
     def utc_now(self) -> datetime:
