@@ -10,7 +10,7 @@ def main() -> None:
 
         run()
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich"}:
+        if error.name not in {"typer", "rich", "yaml"}:
             raise
         sys.exit("The command line needs its extras: pip install 'workflow-async[cli,sandbox]'")
 

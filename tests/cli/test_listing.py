@@ -24,7 +24,7 @@ def test_opencast_11_lists_its_workflows_as_a_table(run: Run, sandbox_11: Sandbo
     sandbox_11.opencast.seed(250)
     result = run("list", env=opencast_of(sandbox_11))
     heading, *rows = result.stdout.splitlines()
-    assert heading.split() == ["ID", "STATE", "EVENT", "DEFINITION", "CREATOR"]
+    assert heading.split() == ["ID", "STATE", "EVENT", "DEFINITION", "TITLE", "CREATOR"]
     assert (result.exit_code, len(rows), heading.rstrip()) == (0, 250, heading)
     assert "\x1b" not in result.output
 
@@ -38,7 +38,7 @@ def test_lines_of_json_are_complete_records(run: Run, sandbox_11: Sandbox) -> No
 
 
 def test_an_empty_listing_is_a_heading_and_no_json(run: Run, sandbox_11: Sandbox) -> None:
-    assert run("list", env=opencast_of(sandbox_11)).stdout.split() == ["ID", "STATE", "EVENT", "DEFINITION", "CREATOR"]
+    assert run("list", env=opencast_of(sandbox_11)).stdout.split() == ["ID", "STATE", "EVENT", "DEFINITION", "TITLE"]
     assert run("list", "--json", env=opencast_of(sandbox_11)).stdout == ""
 
 
@@ -117,7 +117,7 @@ def test_preservica_lists_workflows_by_filters(run: Run, fakes: Sandbox) -> None
 def test_the_table_for_preservica_has_its_own_columns(run: Run, fakes: Sandbox) -> None:
     fakes.preservica.seed(5)
     heading, *rows = run("list", "--limit", 5, env=preservica_of(fakes)).stdout.splitlines()
-    assert heading.split() == ["ID", "STATE", "STARTED", "CONTEXT", "STEP"]
+    assert heading.split() == ["ID", "STATE", "STARTED", "CONTEXT", "STEP", "CREATOR"]
     assert len(rows) == 5
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -143,11 +144,11 @@ def test_no_control_character_of_a_server_reaches_the_live_table(
     shown = io.StringIO()
     make = output.Output
 
-    def with_terminal(*, json: bool = False) -> output.Output:
+    def with_terminal(**settings: Any) -> output.Output:
         terminal = Console(
             file=shown, force_terminal=True, width=300, markup=False, highlight=False, _environ={"TERM": "xterm"}
         )
-        return make(json=json, err=terminal)
+        return make(**{**settings, "err": terminal})
 
     monkeypatch.setattr("workflow_async.cli.command.Output", with_terminal)
     monkeypatch.setattr(display, "LIVE_INTERVAL", 0.01)

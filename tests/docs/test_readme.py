@@ -35,7 +35,20 @@ def test_every_link_leads_to_a_file() -> None:
 
 def test_the_picture_shows_what_the_commands_print() -> None:
     picture = "".join(ET.parse(PAGES / "terminal.svg").getroot().itertext()).replace("\xa0", " ")
-    for text in ("$ workflow-async list --state running", "DEFINITION", "Workflow 1003 is succeeded", "OPERATION"):
+    for text in ("$ workflow-async list --limit 5", "DEFINITION", "Workflow 1003 is succeeded", "OPERATION"):
+        assert text in picture
+
+
+def test_the_picture_of_the_board_shows_what_a_watch_draws() -> None:
+    picture = "".join(ET.parse(PAGES / "board.svg").getroot().itertext()).replace("\xa0", " ")
+    for text in (
+        "$ workflow-async watch",
+        "settled",
+        "encode",
+        "in encode (attempt 1 of 1",
+        "ends a minute",
+        "last check",
+    ):
         assert text in picture
 
 

@@ -5,9 +5,12 @@ import inspect
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from workflow_async import __version__
+from workflow_async.cli.overview import example_text, group_of, paragraphs, position_of
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS = {
     "demo": ("demo:demo", "Start workflows on a sandbox of both systems, watch them, and print a summary."),
@@ -53,8 +56,30 @@ COMMANDS = {
 """The function and the first line of the help of each command."""
 
 
-class LazyCommands(TyperGroup):
+class PlainFlags:
+    """A command whose help shows no type for a flag, and no Python type for a repeatable option."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, the option `--help` included."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+            elif getattr(parameter, "multiple", False):
+                parameter.metavar = parameter.metavar or "TEXT"
+        return parameters
+
+
+class PlainCommand(PlainFlags, TyperCommand):
+    """A command of `workflow-async`."""
+
+
+class LazyCommands(PlainFlags, TyperGroup):
     """A command group that imports a command when it is called. `--help` imports none of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands in the order of the help."""
+        return sorted(super().list_commands(ctx), key=position_of)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """Return the command that the arguments name, and the remaining arguments."""
@@ -71,12 +96,18 @@ def load_command(name: str) -> Any:
 
         function = with_client(function, name)
     single = typer.Typer(add_completion=False)
-    single.command(name)(function)
-    return typer.main.get_command(single)
+    single.command(name, cls=PlainCommand, context_settings=HELP_OPTIONS, epilog=example_text(name))(function)
+    command = typer.main.get_command(single)
+    command.help = paragraphs(command.help or "")
+    return command
 
 
 app: typer.Typer = typer.Typer(
-    name="workflow-async", no_args_is_help=True, cls=LazyCommands, add_completion=False, pretty_exceptions_enable=False
+    name="workflow-async",
+    no_args_is_help=True,
+    cls=LazyCommands,
+    context_settings=HELP_OPTIONS,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -93,8 +124,11 @@ Version = Annotated[bool, typer.Option("--version", help="Print the version.", c
 def workflow_async(*, version: Version = False) -> None:
     """Workflows of Opencast and Preservica.
 
-    Credentials come from environment variables (OPENCAST_URL, OPENCAST_USERNAME, OPENCAST_PASSWORD, or
-    PRESERVICA_SERVER, PRESERVICA_USERNAME, PRESERVICA_PASSWORD, PRESERVICA_TENANT), from a file, or from a prompt.
+    Credentials come from environment variables, from a file, or from a prompt.
+
+    Opencast: OPENCAST_URL, OPENCAST_USERNAME, OPENCAST_PASSWORD.
+
+    Preservica: PRESERVICA_SERVER, PRESERVICA_USERNAME, PRESERVICA_PASSWORD, PRESERVICA_TENANT.
 
     Exit codes: 0 done, 1 a workflow did not succeed, 2 usage, 3 try again later, 4 refused, 5 not possible,
     130 interrupted, 141 the reader of the output has closed it.
@@ -103,7 +137,7 @@ def workflow_async(*, version: Version = False) -> None:
 
 def _add_commands() -> None:
     for name, (_, line) in COMMANDS.items():
-        app.command(name, help=line)(lambda: None)
+        app.command(name, help=line, rich_help_panel=group_of(name))(lambda: None)
 
 
 _add_commands()
@@ -111,4 +145,4 @@ _add_commands()
 
 def main() -> None:
     """Run the command that the arguments name."""
-    app()
+    app(prog_name="workflow-async")

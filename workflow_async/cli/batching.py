@@ -180,7 +180,7 @@ async def _shown_results(ctx: CommandContext, tally: "BatchTally") -> Sequence[R
         async for result in outcomes:
             results.append(result)
             rows.append(result_row(result, outcomes))
-            tally.add_result(WaitResult(len(rows), rows[-1].outcome))
+            tally.add_result(WaitResult(rows[-1].id or 0, rows[-1].outcome, error=rows[-1].detail or None))
         tasks.cancel_scope.cancel()
     log.print_new()
     rows.sort(key=lambda row: row.outcome != "unknown")

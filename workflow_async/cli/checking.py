@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from attrs import frozen
 
 from workflow_async.cli.certificates import certificate_text
+from workflow_async.cli.columns import Column
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit, code_of, print_error, worst_code
-from workflow_async.cli.output import Column
 from workflow_async.cli.replies import offset_text
 from workflow_async.cli.systems.checks import Check
 from workflow_async.errors import WorkflowAsyncError

@@ -15,4 +15,8 @@ def choice_option(*names: str, choices: Iterable[str], **settings: Any) -> Any:
             raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, allowed))}.")
         return value
 
-    return typer.Option(*names, metavar=f"<{'|'.join(allowed)}>" if allowed else None, callback=check, **settings)
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in allowed if value.startswith(incomplete)]
+
+    metavar = f"<{'|'.join(allowed)}>" if allowed else None
+    return typer.Option(*names, metavar=metavar, callback=check, autocompletion=complete, **settings)

@@ -11,14 +11,17 @@ from attrs import evolve, field, frozen
 
 from workflow_async.cli.choices import choice_option
 from workflow_async.cli.exit_codes import Exit, run_and_exit
-from workflow_async.cli.output import Output
+from workflow_async.cli.formats import Format, FormatOption, JsonOption, WideOption, chosen_format
+from workflow_async.cli.output import Output, console
 from workflow_async.cli.systems import SYSTEMS, AnySystem, system_for
 from workflow_async.cli.target import Target
+from workflow_async.cli.verbosity import NoProgressOption, QuietOption, VerboseOption, print_log
 
 PANEL = "Server"
 """The heading of the server options in the help."""
 
 Json = Annotated[bool, typer.Option("--json", help="Write lines of JSON.")]
+"""The option of commands that need no server."""
 
 
 @frozen
@@ -118,21 +121,45 @@ def target(
     )
 
 
+def output_for(
+    *,
+    output: FormatOption = Format.TABLE,
+    wide: WideOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    no_progress: NoProgressOption = False,
+    verbose: VerboseOption = False,
+) -> Output:
+    """Return the output that the output options describe. Begin to print the log if it is wanted."""
+    format = chosen_format(output, as_json=json, wide=wide)
+    if verbose:
+        print_log(console(stderr=True))
+    return Output(
+        json=format not in {Format.TABLE, Format.WIDE},
+        format=format,
+        quiet=quiet,
+        out=console(wide=format is Format.WIDE),
+        err=console(stderr=True, quiet=quiet or no_progress),
+    )
+
+
 TARGET_OPTIONS = inspect.signature(target).parameters
+OUTPUT_OPTIONS = inspect.signature(output_for).parameters
 
 
 def with_client(function: Callable[..., Coroutine[Any, Any, Exit]], name: str) -> Callable[..., None]:
     """Return the command `name`, which calls `function` with an open client.
 
-    The command has the parameters of the function, the server options and `--json`.
+    The command has the parameters of the function, the output options and the server options.
     """
 
-    def command(*, json: Json = False, **arguments: Any) -> None:
+    def command(**arguments: Any) -> None:
         chosen = evolve(target(**{option: arguments.pop(option) for option in TARGET_OPTIONS}), command=name)
-        run_and_exit(lambda: _run(chosen, Output(json=json), lambda ctx: function(ctx, **arguments)))
+        output = {option: arguments.pop(option) for option in OUTPUT_OPTIONS}
+        run_and_exit(lambda: _run(chosen, output_for(**output), lambda ctx: function(ctx, **arguments)))
 
     _, *own_options = inspect.signature(function).parameters.values()
-    parameters = [*own_options, *TARGET_OPTIONS.values(), inspect.signature(command).parameters["json"]]
+    parameters = [*own_options, *OUTPUT_OPTIONS.values(), *TARGET_OPTIONS.values()]
     vars(command)["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__doc__ = function.__doc__

@@ -15,7 +15,6 @@ from workflow_async.cli.listing import (
     States,
     Type,
     Until,
-    in_utc,
 )
 
 Operation = Annotated[str | None, typer.Option(help="The current operation.", rich_help_panel=OPENCAST)]
@@ -42,8 +41,8 @@ async def count(
         "creator": creator,
         "type": type,
         "context": context,
-        "since": in_utc(since),
-        "until": in_utc(until),
+        "since": since,
+        "until": until,
     }
     with ctx.output.spinner("counting"):
         number = await ctx.system.count(options)

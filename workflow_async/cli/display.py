@@ -1,10 +1,9 @@
 """Shows progress on stderr: a live table on a terminal, lines elsewhere."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 from attrs import define, field
@@ -12,13 +11,14 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 
-from workflow_async.cli.output import dim_text, grid, plain_text, print_message
+from workflow_async.cli.board import board_lines, notes
+from workflow_async.cli.live_timeline import LiveTimeline
+from workflow_async.cli.output import grid, plain_text, print_message
 from workflow_async.cli.tally import COLUMNS, UNSEEN, Tally
-from workflow_async.cli.timeline import format_duration
-from workflow_async.phase import Workflow
+from workflow_async.cli.timeline import Span
 
-MAX_SLOWEST = 3
-"""The number of slowest workflows to show."""
+NARROW_WIDTH = 80
+"""The characters of a terminal of the usual width."""
 LIVE_INTERVAL, LINE_INTERVAL = 0.2, 1.0
 """Seconds between two updates of the live table, and between two lines."""
 
@@ -101,18 +101,32 @@ class LiveTable:
         """Draw the table every `LIVE_INTERVAL` seconds until cancelled. Then remove it."""
         with Live(console=self.console, auto_refresh=False, transient=True) as live:
             while True:
-                live.update(live_view(self.tallies, time.monotonic() - self._started_at), refresh=True)
+                view = live_view(self.tallies, time.monotonic() - self._started_at, self.console.width)
+                live.update(view, refresh=True)
                 await anyio.sleep(LIVE_INTERVAL)
 
 
 def progress(console: Console, tallies: Sequence[Tally]) -> AbstractAsyncContextManager[None]:
     """Show progress on the console while the block runs."""
-    return _shown(LiveTable(console, tallies) if console.is_terminal else LineLog(console, tallies))
+    return _shown(LiveTable(console, tallies) if _is_live(console) else LineLog(console, tallies))
 
 
 def outages(console: Console, tallies: Sequence[Tally]) -> AbstractAsyncContextManager[None]:
     """Print lines about outages, and no progress, on the console while the block runs."""
     return _shown(OutageLog(console, tallies))
+
+
+def timeline(
+    console: Console, tally: Tally, spans: Callable[[Any], Sequence[Span]]
+) -> AbstractAsyncContextManager[None]:
+    """Draw the operations of the one workflow of a tally on the console while the block runs."""
+    if not _is_live(console):
+        return _shown(LineLog(console, [tally]))
+    return _shown(LiveTimeline(console, tally, spans, lambda: [*notes(tally), *_outage_texts([tally])]))
+
+
+def _is_live(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 @asynccontextmanager
@@ -130,23 +144,14 @@ def progress_line(tally: Tally, seconds: float) -> str:
     return f"{tally.name}: {settled} of {tally.total} settled, {settled / seconds:.1f} a second ({counts})"
 
 
-def live_view(tallies: Sequence[Tally], seconds: float) -> Group:
-    """Return the progress table, and below it a line for each tally with active workflows, and for each outage."""
-    outages = [f"{tally.name}: {text}" for tally in tallies if (text := tally.silence_text())]
-    slowest = [_slowest(tally) for tally in tallies if tally.active]
-    return Group(progress_table(tallies, seconds), *slowest, *map(plain_text, outages))
+def live_view(tallies: Sequence[Tally], seconds: float, width: int = NARROW_WIDTH) -> Group:
+    """Return the progress table, and below it the lines of the board and a line for each outage."""
+    board = [line for tally in tallies for line in board_lines(tally, width)]
+    return Group(progress_table(tallies, seconds), *board, *map(plain_text, _outage_texts(tallies)))
 
 
-def _slowest(tally: Tally) -> RenderableType:
-    """Return the workflows whose last change is the longest ago, and the expected remaining time."""
-    slowest = ", ".join(_age(workflow, seconds) for workflow, seconds in tally.slowest(MAX_SLOWEST))
-    eta = tally.eta()
-    ending = "" if eta is None else f", all end in about {format_duration(timedelta(seconds=eta))}"
-    return dim_text(f"{tally.name}: slowest {slowest}{ending}")
-
-
-def _age(workflow: Workflow, seconds: float) -> str:
-    return f"{workflow.id} {workflow.state_text} {format_duration(timedelta(seconds=seconds))}"
+def _outage_texts(tallies: Sequence[Tally]) -> list[str]:
+    return [f"{tally.name}: {text}" for tally in tallies if (text := tally.silence_text())]
 
 
 def progress_table(tallies: Sequence[Tally], seconds: float) -> RenderableType:

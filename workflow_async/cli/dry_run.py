@@ -8,8 +8,9 @@ from attrs import frozen
 
 from workflow_async.batch import StartStatus, StatusKind, Ticket, read_journal
 from workflow_async.batch.run import DUPLICATE_KEY
+from workflow_async.cli.columns import Column
 from workflow_async.cli.exit_codes import Exit
-from workflow_async.cli.output import Column, Output
+from workflow_async.cli.output import Output
 from workflow_async.cli.systems import BatchOptions, System
 from workflow_async.errors import InvalidArgument
 
@@ -34,7 +35,7 @@ STEPS: Sequence[Column[PlannedStep]] = (
     Column("STEP", lambda planned: planned.step, 12),
     Column("ID", lambda planned: "" if planned.id is None else str(planned.id), 9),
     Column("START", lambda planned: planned.start),
-    Column("", lambda planned: planned.detail),
+    Column("", lambda planned: planned.detail, below=True),
 )
 
 

@@ -18,11 +18,11 @@ def expand_stdin(arguments: list[str] | None) -> list[str]:
 
 Ids = Annotated[
     list[str],
-    typer.Argument(metavar="ID...", callback=expand_stdin, help="Use - to read ids or lines of JSON from stdin."),
+    typer.Argument(metavar="ID", callback=expand_stdin, help="Use - to read ids or lines of JSON from stdin."),
 ]
 OptionalIds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", callback=expand_stdin, help="Use - to read ids or lines of JSON from stdin."),
+    typer.Argument(metavar="ID", callback=expand_stdin, help="Use - to read ids or lines of JSON from stdin."),
 ]
 
 

@@ -1,13 +1,16 @@
 """The commands `list`, `events`, `definitions` and `contexts`."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, cast
 
 import typer
 
 from workflow_async._listing.scan import Consistency
 from workflow_async.cli.command import CommandContext
+from workflow_async.cli.completion import complete_definition
 from workflow_async.cli.exit_codes import Exit
+from workflow_async.cli.formats import ColumnsOption, column_names
+from workflow_async.cli.instants import instant_option
 from workflow_async.cli.systems import PageTable
 
 COMMON, OPENCAST, PRESERVICA = "Filters", "Filters of Opencast", "Filters of Preservica"
@@ -28,7 +31,10 @@ Creator = Annotated[
     typer.Option(help="The user who started it. In Opencast, the creator of the event.", rich_help_panel=COMMON),
 ]
 Event = Annotated[str | None, typer.Option(help="An event id.", rich_help_panel=OPENCAST)]
-DefinitionId = Annotated[str | None, typer.Option(help="A workflow definition id.", rich_help_panel=OPENCAST)]
+DefinitionId = Annotated[
+    str | None,
+    typer.Option(help="A workflow definition id.", autocompletion=complete_definition, rich_help_panel=OPENCAST),
+]
 Text = Annotated[
     str | None, typer.Option(help="A text in any field of the workflow or its event.", rich_help_panel=OPENCAST)
 ]
@@ -38,10 +44,11 @@ Type = Annotated[
 ]
 ContextId = Annotated[str | None, typer.Option(help="A workflow context id.", rich_help_panel=PRESERVICA)]
 Since = Annotated[
-    datetime | None, typer.Option(help="Started at this time or later (UTC).", rich_help_panel=PRESERVICA)
+    datetime | None,
+    instant_option(help="Started at this time (UTC) or later: 2026-03-04, or 2h ago.", rich_help_panel=PRESERVICA),
 ]
 Until = Annotated[
-    datetime | None, typer.Option(help="Started at this time or earlier (UTC).", rich_help_panel=PRESERVICA)
+    datetime | None, instant_option(help="Started at this time (UTC) or earlier.", rich_help_panel=PRESERVICA)
 ]
 EventIds = Annotated[list[str] | None, typer.Option("--id", help="The id of an event. Repeatable.")]
 EventStatus = Annotated[
@@ -73,6 +80,7 @@ async def list_workflows(
     since: Since = None,
     until: Until = None,
     consistency: ConsistencyOption = "fast",
+    columns: ColumnsOption = None,
 ) -> Exit:
     """List workflows page by page.
 
@@ -88,11 +96,11 @@ async def list_workflows(
         "sort": sort,
         "type": type,
         "context": context,
-        "since": in_utc(since),
-        "until": in_utc(until),
+        "since": since,
+        "until": until,
     }
     mode = cast("Consistency", consistency)
-    return await _print(ctx, ctx.system.list_workflows(options, limit=limit, consistency=mode))
+    return await _print(ctx, ctx.system.list_workflows(options, limit=limit, consistency=mode), columns)
 
 
 async def events(
@@ -105,28 +113,32 @@ async def events(
     text: EventText = None,
     sort: EventSort = None,
     limit: Limit = None,
+    columns: ColumnsOption = None,
 ) -> Exit:
     """List the events of Opencast, with the state of their latest workflow."""
     options = {"id": id, "status": status, "series": series, "presenter": presenter, "text": text, "sort": sort}
-    return await _print(ctx, ctx.system.list_events(options, limit=limit))
+    return await _print(ctx, ctx.system.list_events(options, limit=limit), columns)
 
 
-async def definitions(ctx: CommandContext, *, tag: Tag = None, limit: Limit = None) -> Exit:
+async def definitions(
+    ctx: CommandContext, *, tag: Tag = None, limit: Limit = None, columns: ColumnsOption = None
+) -> Exit:
     """List the workflow definitions of Opencast."""
-    return await _print(ctx, ctx.system.list_definitions(tags=tag, limit=limit))
+    return await _print(ctx, ctx.system.list_definitions(tags=tag, limit=limit), columns)
 
 
-async def contexts(ctx: CommandContext, *, type: ContextType = None, definition: ContextDefinition = None) -> Exit:
+async def contexts(
+    ctx: CommandContext,
+    *,
+    type: ContextType = None,
+    definition: ContextDefinition = None,
+    columns: ColumnsOption = None,
+) -> Exit:
     """List the workflow contexts of Preservica."""
-    return await _print(ctx, ctx.system.list_contexts(type=type, definition=definition))
+    return await _print(ctx, ctx.system.list_contexts(type=type, definition=definition), columns)
 
 
-async def _print(ctx: CommandContext, table: PageTable[Any]) -> Exit:
-    await ctx.output.pages(table.columns, table.pages)
+async def _print(ctx: CommandContext, table: PageTable[Any], columns: str | None) -> Exit:
+    await ctx.output.pages(table.columns, table.pages, column_names(columns))
     ctx.output.note(table.note())
     return Exit.DONE
-
-
-def in_utc(instant: datetime | None) -> datetime | None:
-    """Return an instant from an option, which is in UTC if it names no zone."""
-    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant

@@ -7,34 +7,32 @@ the terminal, and only this module and `exit_codes.print_error` write to the ter
 import csv
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 import typer
 from attrs import field, frozen
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from workflow_async import Page
 from workflow_async._records.tree import Tree
+from workflow_async.cli.columns import Column, choose_columns, row_texts
 from workflow_async.cli.exit_codes import printable_text
+from workflow_async.cli.formats import Format, cell_text, fields_of, id_text, yaml_text
 from workflow_async.cli.records import tree
+from workflow_async.monitor import Change
 
 T = TypeVar("T")
 
-FILE_WIDTH = 200
-"""The width of a table in characters where stdout is not a terminal."""
-
-
-@frozen
-class Column(Generic[T]):
-    """A column of a table: its heading, the text for a record, and its width (0 for a share of the remaining width)."""
-
-    heading: str
-    show: Callable[[T], str]
-    width: int = 0
+UNLIMITED = 10_000
+"""The width of a table that cuts nothing."""
+INDENT = 2
+"""The blank characters before a text below its row."""
 
 
 class PlainConsole(Console):
@@ -45,11 +43,11 @@ class PlainConsole(Console):
         raise BrokenPipeError
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, wide: bool = False, quiet: bool = False) -> Console:
     """Return a console that neither interprets markup nor highlights texts."""
-    plain = PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False)
-    if not plain.is_terminal:
-        plain.width = FILE_WIDTH
+    plain = PlainConsole(stderr=stderr, quiet=quiet, markup=False, highlight=False, emoji=False)
+    if wide or not plain.is_terminal:
+        plain.width = UNLIMITED
     return plain
 
 
@@ -75,27 +73,76 @@ def grid(headings: Sequence[str], rows: Iterable[Sequence[str | RenderableType]]
     return table
 
 
+def table_of(
+    columns: Sequence[Column[T]], records: Iterable[T], width: int | None, *, with_header: bool = True
+) -> Table:
+    """Return a table with a line for each record. It cuts nothing if the width is None."""
+    shares = width is not None and not all(column.width for column in columns)
+    table = Table(box=None, pad_edge=False, show_header=with_header, expand=shares, header_style="bold")
+    for column in columns:
+        fixed = column.width or None
+        size: dict[str, Any] = (
+            {"min_width": fixed} if width is None else {"width": fixed, "ratio": None if fixed else 1}
+        )
+        table.add_column(plain_text(column.heading), no_wrap=True, overflow="ellipsis", **size)
+    for record in records:
+        texts = row_texts(columns, record, width)
+        table.add_row(*(plain_text(text, each.style(record)) for each, text in zip(columns, texts, strict=True)))
+    return table
+
+
 @frozen
 class Output:
     """The outputs of a command."""
 
     json: bool = False
+    """True if records are written instead of tables and messages."""
+    format: Format = Format.JSON
+    """How records are written. `Format.WIDE` means tables that cut nothing."""
+    quiet: bool = False
+    """True if messages about results are left out."""
     out: Console = field(factory=console)
     err: Console = field(factory=lambda: console(stderr=True))
+    _csv_headings: list[str] = field(factory=list, init=False)
+
+    @property
+    def table_width(self) -> int | None:
+        """The width of the terminal. None if nothing is cut: in a file, in a pipe, and with `-o wide`."""
+        return self.out.width if self.out.is_terminal and self.format is not Format.WIDE else None
 
     def json_line(self, value: Tree) -> None:
         """Write one line of JSON to stdout."""
         typer.echo(json.dumps(value))
 
-    def record(self, record: Any) -> None:
-        """Write a record as a line of JSON."""
-        self.json_line(tree(record))
+    def record(self, record: Any, names: Sequence[str] = ()) -> None:
+        """Write a record, or the named fields of it, in the format of the output.
+
+        A change of a workflow is left out where all rows must be of one kind: in CSV and among ids.
+        """
+        if self.format is Format.IDS:
+            id = id_text(record)
+            if id is not None:
+                typer.echo(printable_text(id))
+        elif self.format is Format.CSV:
+            if not isinstance(record, Change):
+                self._csv_record(fields_of(tree(record), names))
+        elif self.format is Format.YAML:
+            typer.echo(yaml_text(fields_of(tree(record), names)))
+        else:
+            self.json_line(fields_of(tree(record), names))
+
+    def _csv_record(self, record: dict[str, Tree]) -> None:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        if not self._csv_headings:
+            self._csv_headings.extend(record)
+            writer.writerow(self._csv_headings)
+        writer.writerow(_cell(cell_text(record.get(name))) for name in self._csv_headings)
 
     def result(self, record: Any, message: str) -> None:
-        """Write the record if `--json` is given, else the message."""
+        """Write the record if records are written, else the message unless `--quiet` is given."""
         if self.json:
             self.record(record)
-        else:
+        elif not self.quiet:
             self.message(message)
 
     def message(self, text: str, style: str = "") -> None:
@@ -122,32 +169,52 @@ class Output:
         for row in rows:
             writer.writerow(_cell(tree(value)) for value in row)
 
-    def rows(self, columns: Sequence[Column[T]], records: Iterable[T], *, with_header: bool = True) -> None:
-        """Write records as a table."""
-        table = Table(box=None, pad_edge=False, show_header=with_header, expand=True, header_style="bold")
-        for column in columns:
-            fixed = column.width or None
-            table.add_column(column.heading, width=fixed, ratio=None if fixed else 1, overflow="fold")
-        for record in records:
-            table.add_row(*(plain_text(column.show(record)) for column in columns))
+    def rows(
+        self, columns: Sequence[Column[T]], records: Iterable[T], names: Sequence[str] = (), *, with_header: bool = True
+    ) -> None:
+        """Write records as a table, a line for each, with the columns that have room or that `names` lists."""
+        rows = list(records)
+        self.print_rows(choose_columns(columns, rows, names, self.table_width), rows, with_header=with_header)
+
+    def print_rows(self, columns: Sequence[Column[T]], records: Sequence[T], *, with_header: bool = True) -> None:
+        """Write records as a table with exactly these columns."""
+        width = self.table_width
+        below = [column for column in columns if column.below and width is not None]
+        beside = [column for column in columns if column not in below]
+        table = table_of(beside, records, width, with_header=with_header)
+        lines = self._lines(table)
+        header, body = lines[: len(lines) - len(records)], lines[len(lines) - len(records) :]
+        reasons = [self._reasons(below, record) for record in records]
+        typer.echo("\n".join(chain(header, *([line, *more] for line, more in zip(body, reasons, strict=True)))))
+
+    def _reasons(self, columns: Sequence[Column[T]], record: T) -> list[str]:
+        """Return the lines below the row of a record. Words are not broken."""
+        texts = filter(None, (column.show(record) for column in columns))
+        lines = [self._lines(Padding(plain_text(text, "dim"), (0, 0, 0, INDENT))) for text in texts]
+        return list(chain.from_iterable(lines))
+
+    def _lines(self, drawn: RenderableType) -> list[str]:
         with self.out.capture() as capture:
-            self.out.print(table)
-        typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+            self.out.print(drawn)
+        return [line.rstrip() for line in capture.get().splitlines()]
 
     def spinner(self, text: str) -> Status:
         """Show a spinner on a terminal while the block runs."""
         return self.err.status(plain_text(text))
 
-    async def pages(self, columns: Sequence[Column[T]], pages: AsyncIterator[Page[T]]) -> None:
-        """Write a listing page by page. No page is kept."""
-        with_header = True
+    async def pages(
+        self, columns: Sequence[Column[T]], pages: AsyncIterator[Page[T]], names: Sequence[str] = ()
+    ) -> None:
+        """Write a listing page by page. No page is kept. The first page decides which columns are shown."""
+        chosen: Sequence[Column[T]] = ()
         async for page in self.with_spinner(pages):
             if self.json:
                 for record in page.items:
-                    self.record(record)
-            elif page.items or with_header:
-                self.rows(columns, page.items, with_header=with_header)
-                with_header = False
+                    self.record(record, names)
+            elif page.items or not chosen:
+                with_header = not chosen
+                chosen = chosen or choose_columns(columns, page.items, names, self.table_width)
+                self.print_rows(chosen, page.items, with_header=with_header)
 
     async def with_spinner(self, pages: AsyncIterator[Page[T]]) -> AsyncIterator[Page[T]]:
         """Return the same pages. Show a spinner on a terminal while the next page is loading."""

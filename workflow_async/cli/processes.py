@@ -7,9 +7,10 @@ import typer
 
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit, UsageError, print_error, worst_code
-from workflow_async.cli.listing import in_utc
+from workflow_async.cli.formats import ColumnsOption, column_names
+from workflow_async.cli.instants import instant_option
 
-ProcessIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of processes, as `processes` prints them.")]
+ProcessIds = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of processes, as `processes` prints them.")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="A type, such as OPEX, S3 or SFTP. Repeatable.")]
 Statuses = Annotated[
     list[str] | None,
@@ -20,14 +21,14 @@ Categories = Annotated[
 ]
 Subcategory = Annotated[str | None, typer.Option(help="A subcategory, such as OPEX.")]
 Name = Annotated[str | None, typer.Option(help="The full name, such as opex/<batch> for an OPEX ingest.")]
-Since = Annotated[datetime | None, typer.Option(help="Started at this time or later (UTC).")]
+Since = Annotated[datetime | None, instant_option(help="Started at this time (UTC) or later: 2026-03-04, or 2h ago.")]
 Limit = Annotated[int | None, typer.Option(help="Maximum number of rows.", min=1)]
 
 
-async def processes(ctx: CommandContext, *, type: Types = None) -> Exit:
+async def processes(ctx: CommandContext, *, type: Types = None, columns: ColumnsOption = None) -> Exit:
     """List the ingest processes of Preservica."""
     table = ctx.system.list_processes(types=type)
-    await ctx.output.pages(table.columns, table.pages)
+    await ctx.output.pages(table.columns, table.pages, column_names(columns))
     return Exit.DONE
 
 
@@ -50,6 +51,7 @@ async def monitors(
     name: Name = None,
     since: Since = None,
     limit: Limit = None,
+    columns: ColumnsOption = None,
 ) -> Exit:
     """List the process monitors of Preservica, with the progress of each process."""
     options = {
@@ -57,10 +59,10 @@ async def monitors(
         "category": category,
         "subcategory": subcategory,
         "name": name,
-        "since": in_utc(since),
+        "since": since,
     }
     table = ctx.system.list_monitors(options, limit=limit)
-    await ctx.output.pages(table.columns, table.pages)
+    await ctx.output.pages(table.columns, table.pages, column_names(columns))
     return Exit.DONE
 
 

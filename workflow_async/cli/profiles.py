@@ -5,10 +5,11 @@ from typing import Any
 
 from attrs import frozen
 
+from workflow_async.cli.columns import Column
 from workflow_async.cli.command import Json
 from workflow_async.cli.config_file import read_config
 from workflow_async.cli.exit_codes import Exit, run_and_exit
-from workflow_async.cli.output import Column, Output
+from workflow_async.cli.output import Output
 from workflow_async.cli.secret_sources import SECRETS, SOURCES
 from workflow_async.cli.systems import SYSTEMS
 

@@ -13,10 +13,12 @@ from attrs import frozen
 
 from workflow_async.batch import StartStatus, StatusKind, read_journal
 from workflow_async.batch.ledger import read_history
+from workflow_async.cli.columns import Column
 from workflow_async.cli.command import Json
 from workflow_async.cli.exit_codes import Exit, UsageError, run_and_exit
 from workflow_async.cli.html.page import html_report
-from workflow_async.cli.output import Column, Output, print_message
+from workflow_async.cli.output import Output, print_message
+from workflow_async.cli.styles import word_style
 from workflow_async.cli.timeline import format_duration
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="A file written by `run --journal`.")]
@@ -56,12 +58,12 @@ def _duration(row: Row) -> str:
 
 
 ROWS: Sequence[Column[Row]] = (
-    Column("OUTCOME", lambda row: row.outcome, 12),
+    Column("OUTCOME", lambda row: row.outcome, 12, style=lambda row: word_style(row.outcome)),
     Column("ID", lambda row: "" if row.id is None else str(row.id), 9),
-    Column("STATE", lambda row: row.state, 12),
+    Column("STATE", lambda row: row.state, 12, from_width=100),
     Column("TOOK", _duration, 8),
     Column("START", lambda row: row.start),
-    Column("", lambda row: row.detail),
+    Column("", lambda row: row.detail, below=True),
 )
 
 

@@ -6,12 +6,17 @@ from typing import Annotated
 import typer
 
 from workflow_async.cli.command import CommandContext
+from workflow_async.cli.completion import complete_subject
 from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.watching import EveryOption, ParkedOption, TimeoutOption, WaitSettings, WhenParked, run_watch
 
 Subject = Annotated[
     list[str],
-    typer.Argument(metavar="EVENT DEFINITION|CONTEXT", help="Opencast: two ids. Preservica: an id or a name."),
+    typer.Argument(
+        metavar="EVENT DEFINITION|CONTEXT",
+        help="Opencast: two ids. Preservica: an id or a name.",
+        autocompletion=complete_subject,
+    ),
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="A setting. Repeatable.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from workflow_async.cli.output import Column
+from workflow_async.cli.columns import Column
 from workflow_async.cli.tally import Tally, WaitResult
 from workflow_async.cli.timeline import Span, format_duration, total_duration
 
@@ -63,5 +63,5 @@ SUMMARY_COLUMNS: Sequence[Column[Summary]] = (
     Column("P90", lambda summary: _format_seconds(summary.p90), 8),
     Column("LONGEST", lambda summary: _format_seconds(summary.longest), 8),
     Column("REQUESTS", lambda summary: str(summary.requests), 8),
-    Column("OUTCOMES", lambda summary: outcome_text(summary.outcomes)),
+    Column("OUTCOMES", lambda summary: outcome_text(summary.outcomes), below=True),
 )

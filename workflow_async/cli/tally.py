@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -75,23 +76,40 @@ class Tally:
     """When the command ends at the latest, in seconds of the clock. None if it has no timeout."""
     usual_remaining: Callable[[int], float | None] = field(default=lambda _: None, repr=False)
     """The usual remaining seconds of a workflow. None if not known."""
+    kind: Callable[[Any], str] = field(default=lambda _: "", repr=False)
+    """The name of the definition of a workflow."""
+    requests: Callable[[], int] = field(default=lambda: 0, repr=False)
+    """The number of requests that have ended."""
+    began_at: float = field(init=False)
+    """When the watch began, in seconds of the clock."""
+    ends: list[tuple[float, WaitResult]] = field(factory=list, init=False, repr=False)
+    """The results of workflows, each with its time in seconds of the clock."""
     records: dict[int, Workflow] = field(factory=dict, init=False, repr=False)
-    changed_at: dict[int, float] = field(factory=dict, init=False, repr=False)
-    """When each workflow was last observed to change, in seconds of the clock."""
     results: dict[int, WaitResult] = field(factory=dict, init=False, repr=False)
+    _last_check: tuple[int, float | None] = field(default=(0, None), init=False)
+    """The number of requests at the last look at it, and when it had grown."""
+
+    @began_at.default
+    def _now(self) -> float:
+        return self.clock()
+
+    def last_check(self) -> float | None:
+        """Return when the last request ended, as seen by the calls of this method. None if none has ended."""
+        count = self.requests()
+        if count != self._last_check[0]:
+            self._last_check = count, self.clock()
+        return self._last_check[1]
 
     def update(self, workflow: Workflow) -> bool:
         """Store the last record of a workflow. Return True if its state or its step has changed."""
         last = self.records.get(workflow.id)
         self.records[workflow.id] = workflow
-        if last is not None and (last.state_text, last.step) == (workflow.state_text, workflow.step):
-            return False
-        self.changed_at[workflow.id] = self.clock()
-        return True
+        return last is None or (last.state_text, last.step) != (workflow.state_text, workflow.step)
 
     def add_result(self, result: WaitResult) -> None:
         """Store the result of a workflow."""
         self.results[result.id] = result
+        self.ends.append((self.clock(), result))
 
     def silence_text(self) -> str:
         """Return for how long the server has not answered, and for how long the command will try. "" if it answers."""
@@ -121,12 +139,6 @@ class Tally:
         """Return the seconds until all workflows usually have ended. None if not known."""
         estimates = [seconds for id in self.active if (seconds := self.usual_remaining(id)) is not None]
         return max(estimates, default=None)
-
-    def slowest(self, limit: int) -> list[tuple[Workflow, float]]:
-        """Return the workflows whose last change is the longest ago, each with the seconds since then."""
-        now = self.clock()
-        oldest = sorted(self.active, key=self.changed_at.__getitem__)[:limit]
-        return [(self.records[id], now - self.changed_at[id]) for id in oldest]
 
     @property
     def counts(self) -> dict[str, int]:

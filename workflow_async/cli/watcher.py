@@ -48,7 +48,10 @@ class ConsoleWatcher:
 
     async def _read_events(self, watch: Watch[Any]) -> None:
         """Read events until no workflow is left, or the timeout. Each workflow without a result gets one then."""
+        client: Any = self.system.client
         self.tally.usual_remaining = watch.eta
+        self.tally.kind = self.system.kind
+        self.tally.requests = lambda: client.stats().requests
         async with watch:
             with anyio.move_on_after(self.timeout):
                 async for event in watch:

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from attrs import evolve, frozen
 
 from workflow_async import Poll
 from workflow_async.cli.command import CommandContext
-from workflow_async.cli.display import outages, progress
+from workflow_async.cli.display import outages, progress, timeline
 from workflow_async.cli.exit_codes import Exit, UsageError, print_error, worst_code
 from workflow_async.cli.failures import ErrorsOption, print_errors
 from workflow_async.cli.id_args import OptionalIds, unique_ids
@@ -86,7 +87,7 @@ async def run_watch(
         async with outages(ctx.output.err, [tally]):
             await evolve(watcher, report=ctx.output.record).watch(ids, filter)
     else:
-        async with progress(ctx.output.err, [tally]):
+        async with view_of(ctx, tally, is_single=len(ids) == 1 and not filter):
             await watcher.watch(ids, filter)
         ctx.output.rows(result_columns(ctx.system.spans, datetime.now(UTC)), tally.results.values())
     unsuccessful = [each.workflow for each in tally.results.values() if each.code is not Exit.DONE and each.workflow]
@@ -95,6 +96,13 @@ async def run_watch(
         print_error(UsageError(f"nothing was seen, {silence}"))
         return Exit.SERVER
     return worst_code(result.code for result in tally.results.values())
+
+
+def view_of(ctx: CommandContext, tally: Tally, *, is_single: bool) -> AbstractAsyncContextManager[None]:
+    """Return what shows the progress of a watch: the timeline of a single workflow, or the board of several."""
+    if is_single:
+        return timeline(ctx.output.err, tally, ctx.system.spans)
+    return progress(ctx.output.err, [tally])
 
 
 def parse_filter(text: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Opencast for the command line."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar, Self, cast
 
@@ -10,6 +11,7 @@ from workflow_async import OpencastClient, Poll
 from workflow_async._listing.scan import Consistency
 from workflow_async.auth import Basic, Bearer, Digest
 from workflow_async.batch import Run, Ticket
+from workflow_async.batch.workflow_details import failure_text
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.secret_sources import ask, secret_of
 from workflow_async.cli.systems.changes import Change, ChangeResult
@@ -104,6 +106,10 @@ class OpencastSystem:
         """Raise `UsageError`, because Opencast has no contexts."""
         raise UsageError("Opencast has no workflow contexts: use the command definitions")
 
+    def startable(self) -> PageTable[Definition]:
+        """List what the last argument of a start can be."""
+        return self.list_definitions(tags=None, limit=None)
+
     def list_processes(self, *, types: Sequence[str] | None) -> PageTable[Any]:
         """Raise `UsageError`, because Opencast has no ingest processes."""
         raise UsageError(NO_PROCESSES)
@@ -134,7 +140,15 @@ class OpencastSystem:
 
     def spans(self, workflow: Workflow) -> Sequence[Span]:
         """Return a span for each operation."""
-        return [_span(operation, ended=workflow.phase.final) for operation in workflow.operations or ()]
+        failed, reason = workflow.failed_operation, failure_text(workflow)
+        return [
+            _span(operation, ended=workflow.phase.final, reason=reason if operation is failed else "")
+            for operation in workflow.operations or ()
+        ]
+
+    def kind(self, workflow: Workflow) -> str:
+        """Return the name of what a workflow was started from: its definition or its context."""
+        return workflow.definition_id
 
     async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
         """Start a workflow from an event's id and a definition's id."""
@@ -165,12 +179,12 @@ class OpencastSystem:
         return await self.client.workflows.count(**used_filters(options, COUNT_FILTERS, f"A count of {self.title}"))
 
     def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[Workflow]:
-        """Watch workflows by id."""
-        return self.client.workflows.watch(workflow_ids, poll=poll)
+        """Watch workflows by id, with their operations."""
+        return self.client.workflows.watch(workflow_ids, poll=poll, operations=True)
 
     def watch_filter(self, filter: Mapping[str, str], *, poll: Poll) -> Watch[Workflow]:
         """Watch the workflows that pass a filter. `workflows.watch` checks its names."""
-        return self.client.workflows.watch(poll=poll, **cast("Any", filter))
+        return self.client.workflows.watch(poll=poll, operations=True, **cast("Any", filter))
 
     def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> Start:
         """Return the start that a CSV row describes."""
@@ -221,7 +235,16 @@ async def _change(change: Callable[[int], Awaitable[Workflow | None]], id: int) 
     return ChangeResult(workflow, f"Workflow {id} is {workflow.state_text}")
 
 
-def _span(operation: Operation, *, ended: bool) -> Span:
+def _span(operation: Operation, *, ended: bool, reason: str) -> Span:
     # A stopped workflow can keep an operation in the state `running`.
     done = operation.state.final or ended
-    return Span(operation.operation, operation.state_text, operation.start, operation.completion, done=done)
+    queued = timedelta(seconds=operation.queued) if operation.queued is not None else None
+    return Span(
+        operation.operation,
+        operation.state_text,
+        operation.start,
+        operation.completion,
+        done=done,
+        queued=queued,
+        reason=reason,
+    )

@@ -6,7 +6,8 @@ from typing import Self
 from attrs import define, field
 
 from workflow_async import Page
-from workflow_async.cli.output import Column
+from workflow_async.cli.columns import Column
+from workflow_async.cli.styles import workflow_style
 from workflow_async.cli.timeline import format_instant
 from workflow_async.opencast import Definition, Event, Incident, Workflow
 from workflow_async.opencast.event_query import STATUS_PREFIX
@@ -24,10 +25,12 @@ COUNT_FILTERS = {"state": "state", "definition": "definition_id", "operation": "
 """The client's name of each filter option of `count`."""
 WORKFLOWS: Sequence["Column[Workflow]"] = (
     Column("ID", lambda workflow: str(workflow.id), 9),
-    Column("STATE", lambda workflow: workflow.state_text, 12),
-    Column("EVENT", lambda workflow: workflow.event_id, 36),
-    Column("DEFINITION", lambda workflow: workflow.definition_id),
-    Column("CREATOR", lambda workflow: workflow.creator or ""),
+    Column("STATE", lambda workflow: workflow.state_text, 12, style=workflow_style),
+    Column("EVENT", lambda workflow: workflow.event_id, 36, narrow=10),
+    Column("DEFINITION", lambda workflow: workflow.definition_id, 20, narrow=18),
+    Column("TITLE", lambda workflow: workflow.title),
+    Column("CREATED", lambda workflow: format_instant(workflow.created), 20, from_width=100),
+    Column("CREATOR", lambda workflow: workflow.creator or "", 12, from_width=140),
 )
 EVENT_FILTERS = {
     "id": "identifier",
@@ -40,13 +43,13 @@ EVENT_FILTERS = {
 """The client's name of each filter option of `events`."""
 EVENTS: Sequence["Column[Event]"] = (
     Column("ID", lambda event: event.id, 36),
-    Column("STATUS", lambda event: event.status.removeprefix(STATUS_PREFIX).lower(), 20),
-    Column("START", lambda event: format_instant(event.start), 20),
+    Column("STATUS", lambda event: event.status.removeprefix(STATUS_PREFIX).lower(), 20, narrow=12),
+    Column("START", lambda event: format_instant(event.start), 20, from_width=100),
     Column("TITLE", lambda event: event.title),
-    Column("SERIES", lambda event: event.series_title or event.series),
+    Column("SERIES", lambda event: event.series_title or event.series, 24, from_width=120),
 )
 DEFINITIONS: Sequence["Column[Definition]"] = (
-    Column("ID", lambda definition: definition.id),
+    Column("ID", lambda definition: definition.id, 24),
     Column("TITLE", lambda definition: definition.title),
     Column("TAGS", lambda definition: ", ".join(definition.tags)),
 )
@@ -54,8 +57,8 @@ ERRORS: Sequence["Column[Incident]"] = (
     Column("WORKFLOW", lambda error: str(error.workflow_id), 9),
     Column("TIME", lambda error: format_instant(error.timestamp), 20),
     Column("SEVERITY", lambda error: error.severity_text, 9),
-    Column("HOST", lambda error: error.host, 30),
-    Column("ERROR", lambda error: error.message),
+    Column("HOST", lambda error: error.host),
+    Column("ERROR", lambda error: error.message, below=True),
 )
 NO_PROCESSES = "Opencast has no ingest processes: they are Preservica's"
 

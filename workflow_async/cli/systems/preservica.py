@@ -8,8 +8,10 @@ from attrs import frozen
 from workflow_async import Poll
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import Run, Ticket
+from workflow_async.batch.workflow_details import failure_text
+from workflow_async.cli.columns import Column
 from workflow_async.cli.exit_codes import UsageError
-from workflow_async.cli.output import Column
+from workflow_async.cli.styles import word_style, workflow_style
 from workflow_async.cli.systems.changes import Change, ChangeRefused, ChangeResult, NothingToStop
 from workflow_async.cli.systems.checks import Check
 from workflow_async.cli.systems.preservica_client import preservica_checks, preservica_client
@@ -18,6 +20,7 @@ from workflow_async.cli.target import Target
 from workflow_async.cli.timeline import Span, format_instant
 from workflow_async.errors import PartialFailure
 from workflow_async.monitor import Watch
+from workflow_async.phase import Phase
 from workflow_async.preservica import Context, Monitor, PreservicaClient, Process, Start, Workflow, WorkflowType
 
 
@@ -33,10 +36,11 @@ FILTERS = {name: name for name in ("state", "type", "context", "creator", "since
 """The client's name of each filter option."""
 WORKFLOWS: Sequence["Column[Workflow]"] = (
     Column("ID", lambda workflow: str(workflow.id), 9),
-    Column("STATE", lambda workflow: workflow.state_text, 22),
-    Column("STARTED", lambda workflow: format_instant(workflow.started), 20),
+    Column("STATE", lambda workflow: workflow.state_text, 22, narrow=10, style=workflow_style),
+    Column("STARTED", lambda workflow: format_instant(workflow.started), 19),
     Column("CONTEXT", lambda workflow: workflow.context_name or ""),
     Column("STEP", lambda workflow: workflow.step or ""),
+    Column("CREATOR", lambda workflow: workflow.creator or "", 20, from_width=140),
 )
 CONTEXTS: Sequence["Column[Context]"] = (
     Column("ID", lambda context: context.id, 9),
@@ -51,13 +55,13 @@ PROCESSES: Sequence["Column[Process]"] = (
 MONITOR_FILTERS = {name: name for name in ("status", "category", "subcategory", "name", "since")}
 """The client's name of each filter option of monitors."""
 MONITORS: Sequence["Column[Monitor]"] = (
-    Column("STATUS", lambda monitor: monitor.status, 12),
-    Column("STARTED", lambda monitor: format_instant(monitor.started), 20),
+    Column("STATUS", lambda monitor: monitor.status, 12, style=lambda monitor: word_style(monitor.status)),
+    Column("STARTED", lambda monitor: format_instant(monitor.started), 19, from_width=100),
     Column("DONE", lambda monitor: f"{monitor.percent_complete}%" if monitor.percent_complete.strip() else "", 5),
-    Column("FILES", _files, 13),
+    Column("FILES", _files, 13, from_width=100),
     Column("ERRORS", lambda monitor: "" if monitor.errors is None else str(monitor.errors), 6),
     Column("NAME", lambda monitor: monitor.name),
-    Column("PROGRESS", lambda monitor: monitor.progress_text),
+    Column("PROGRESS", lambda monitor: monitor.progress_text, below=True),
 )
 
 
@@ -119,6 +123,10 @@ class PreservicaSystem:
         listing = self.client.contexts.list(definition_id=definition, type=cast("WorkflowType | None", type))
         return PageTable(CONTEXTS, listing.pages())
 
+    def startable(self) -> PageTable[Context]:
+        """List what the last argument of a start can be."""
+        return self.list_contexts(type=None, definition=None)
+
     def list_processes(self, *, types: Sequence[str] | None) -> PageTable[Process]:
         """List ingest processes."""
         return PageTable(PROCESSES, self.client.processes.list(type=types or None).pages())
@@ -144,7 +152,13 @@ class PreservicaSystem:
     def spans(self, workflow: Workflow) -> Sequence[Span]:
         """Return one span for the workflow. A record has no times of its steps."""
         name = workflow.step or workflow.context_name or ""
-        return [Span(name, workflow.state_text, workflow.started, workflow.finished, done=workflow.phase.final)]
+        reason = failure_text(workflow) if workflow.phase is Phase.FAILED else ""
+        times = workflow.started, workflow.finished
+        return [Span(name, workflow.state_text, *times, done=workflow.phase.final, reason=reason)]
+
+    def kind(self, workflow: Workflow) -> str:
+        """Return the name of what a workflow was started from: its definition or its context."""
+        return workflow.context_name or workflow.definition_name or ""
 
     async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
         """Start a workflow from a context's id or name."""

@@ -10,8 +10,8 @@ from workflow_async import Page, Poll
 from workflow_async._core.client import Client
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import OnConflict, Run, Ticket
+from workflow_async.cli.columns import Column
 from workflow_async.cli.exit_codes import UsageError
-from workflow_async.cli.output import Column
 from workflow_async.cli.systems.changes import Change
 from workflow_async.cli.systems.checks import Check
 from workflow_async.cli.target import Target
@@ -132,6 +132,10 @@ class System(Protocol[W, S]):
         """List workflow contexts. Raise `UsageError` if the system has none."""
         ...
 
+    def startable(self) -> PageTable[Any]:
+        """List what the last argument of a start can be: definitions or contexts."""
+        ...
+
     def list_processes(self, *, types: Sequence[str] | None) -> PageTable[Any]:
         """List ingest processes. Raise `UsageError` if the system has none."""
         ...
@@ -157,6 +161,10 @@ class System(Protocol[W, S]):
 
     def spans(self, workflow: W) -> Sequence[Span]:
         """Return the time spans in a record. Their total is the duration of the workflow."""
+        ...
+
+    def kind(self, workflow: W) -> str:
+        """Return the name of what a workflow was started from: its definition or its context."""
         ...
 
     async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
