@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -75,7 +75,7 @@ def _has_room(column: Column[T], records: Iterable[T], width: int | None) -> boo
     return (width is None or width >= column.from_width) and any(column.show(record) for record in records)
 
 
-def _field_column(name: str) -> Column[T]:
+def _field_column(name: str) -> Column[Any]:
     return Column(name.upper(), lambda record: cell_text(field_of(_fields(record), name)))
 
 

@@ -89,9 +89,8 @@ class Tally:
     _last_check: tuple[int, float | None] = field(default=(0, None), init=False)
     """The number of requests at the last look at it, and when it had grown."""
 
-    @began_at.default
-    def _now(self) -> float:
-        return self.clock()
+    def __attrs_post_init__(self) -> None:
+        self.began_at = self.clock()
 
     def last_check(self) -> float | None:
         """Return when the last request ended, as seen by the calls of this method. None if none has ended."""
