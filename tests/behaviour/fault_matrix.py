@@ -84,7 +84,7 @@ ROWS = {
     28: Row(
         "200 text/html login page",
         "M",
-        "one login, one replay, one retry, then UnexpectedContent; U; never parsed as state",
+        "one login, one replay, one retry, one control request, then UnexpectedContent; U; never parsed as state",
     ),
     29: Row("200 captive portal / maintenance page with JSON content type", "M", "schema error, R"),
     30: Row(

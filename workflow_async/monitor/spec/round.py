@@ -90,6 +90,7 @@ class Round(Generic[W]):
 
     async def run(self, within: float | None, seen: ActiveSnapshot[W] | None) -> None:
         """Send requests until every workflow was checked, or the limit or the time is reached."""
+        cancellations = _count_cancellations()
         try:
             async with asyncio.TaskGroup() as group:
                 if within is not None:
@@ -97,6 +98,8 @@ class Round(Generic[W]):
                 await self._send_all(group, seen)
         except* _RoundOver:
             pass  # the group has cancelled its tasks and waited for them
+        if _count_cancellations() > cancellations:
+            raise asyncio.CancelledError  # a group that is ending drops a cancellation that comes meanwhile
         if self._error is not None:
             raise self._error
         self._distrust_slow_list()
@@ -188,3 +191,9 @@ class Round(Generic[W]):
             elif not self.engine.tracker.is_done(id):
                 due.append(next_list if id in fetcher.settled else unchecked)
         return max(now, min(due), self.engine.scheduler.paused_until) if due else None
+
+
+def _count_cancellations() -> int:
+    """Return how many cancellations of this task are not answered yet."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
