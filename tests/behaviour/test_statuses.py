@@ -122,7 +122,7 @@ def logins(byte_server: ByteServer) -> int:
 async def test_a_login_page_causes_one_login_one_more_attempt_and_one_control_request(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
-    # the control request is a GET of its own, which gets the page too: with credentials that expire it logs in once more
+    # the control request gets the page too, and a client whose credentials expire logs in once more for it
     sent = {"opencast": 3, "preservica": 5}[system]
     async with faulty_server(system, says(200, PAGE, content_type="text/html"), fake_time, always=True) as (
         server,
