@@ -75,8 +75,17 @@ def valid_arguments(server: System, service: Any) -> dict[str, Any]:
         "process_id": "p",
         "monitor_id": "m",
         "configuration": {"a": "b"},
+        "name": "opex/batch-1",
+        "answer": "retry",
+        "max_running": 2,
+        "text": client_text(service),
     }
     return {**start, **names, "ticket": ticket, "workflow_id": id, "workflow_ids": [id], "starts": []}
+
+
+def client_text(service: Any) -> str:
+    """Return the saved durations of a service that has them."""
+    return str(service.export_durations()) if hasattr(service, "export_durations") else ""
 
 
 async def consume(value: Any) -> None:

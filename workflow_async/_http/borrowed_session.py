@@ -1,11 +1,14 @@
 """Sends requests over the connections of an aiohttp `ClientSession` that the caller owns and closes."""
 
+import sys
+
 import aiohttp
 from attrs import define, field
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
 from workflow_async._http.aiohttp import DEFAULT_HEADERS, AiohttpConnection, AiohttpConnections, send_once
+from workflow_async._http.errors import drop_frames
 from workflow_async._http.proxy import Proxy
 from workflow_async.errors import NotSent
 from workflow_async.settings import Limits, Timeouts
@@ -32,7 +35,12 @@ class BorrowedSession:
     async def __call__(self, request: Request) -> Reply:
         if self.owner.closed:
             raise NotSent("the session given as http= is closed: close it after the client that uses it")
-        return await AiohttpConnection(self._shared, self._own_session())(request)
+        outer = sys.exception()
+        try:
+            return await AiohttpConnection(self._shared, self._own_session())(request)
+        except BaseException as error:
+            drop_frames(error, outer)  # they hold the credentials
+            raise
 
     async def reset(self) -> None:
         """Do nothing: the connections belong to the caller."""

@@ -35,10 +35,8 @@ class ClientTime(TypedDict):
 class SkippingTime:
     """A time that stands still while anything works, and skips to the next due time when everything waits.
 
-    It is the clock of a `Sandbox`, and `options` are the arguments of its clients:
-
-        time = SkippingTime()
-        async with Sandbox(clock=time) as sandbox, OpencastClient(url, auth=auth, **time.options) as oc: ...
+    It is the clock of a `Sandbox`, and `options` are the arguments of its clients: with `time = SkippingTime()`,
+    `async with Sandbox(clock=time) as sandbox, OpencastClient(url, auth=auth, **time.options) as oc: ...`.
 
     Time skips when every task of the event loop waits, no request is in flight, and nothing holds it. Then the sleeper
     that is due first goes on. Sleepers that are due together go on in the order in which they fell asleep. Only the
