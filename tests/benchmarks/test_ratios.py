@@ -8,6 +8,8 @@ from benchmarks.measure import Bench, Job
 from benchmarks.serving import serving
 
 pytestmark = pytest.mark.sweep
+by_hand = pytest.mark.soak
+"""Marks the ratios that take the longest."""
 
 SYSTEMS = ("opencast", "preservica")
 TOLERANCE = 1.25
@@ -24,6 +26,7 @@ def bench() -> Bench:
     return Bench(rounds=2, pinned=False)
 
 
+@by_hand
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_list_check_costs_a_tenth_of_single_gets(bench: Bench, stub: str, system: str) -> None:
     options = {"system": system, "url": stub, "count": 2000}
@@ -60,7 +63,9 @@ def test_a_waiter_holds_five_kilobytes_above_its_record(bench: Bench, stub: str,
     assert found["waiter"] <= 5 * 1024 * TOLERANCE
 
 
-@pytest.mark.parametrize(("system", "listing"), [("opencast", 1), ("opencast", 0), ("preservica", 1)])
+@pytest.mark.parametrize(
+    ("system", "listing"), [("opencast", 1), pytest.param("opencast", 0, marks=by_hand), ("preservica", 1)]
+)
 def test_a_watched_id_holds_a_kilobyte_above_its_record_and_its_row(
     bench: Bench, stub: str, system: str, listing: int
 ) -> None:
@@ -72,6 +77,7 @@ def test_a_watched_id_holds_a_kilobyte_above_its_record_and_its_row(
     assert found["rows"] <= 2
 
 
+@by_hand
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_list_check_with_latency_requests_pages_concurrently(bench: Bench, stub: str, system: str) -> None:
     options = {"system": system, "url": stub, "count": 4000, "latency": 0.05, "polls": 1}

@@ -102,10 +102,15 @@ def preservica(sandbox: Sandbox, journal: Path) -> Batch:
     return Batch({**order, "starts": starts, "journal": str(journal), "max_running": AT_ONCE}, executed, contexts)
 
 
-SYSTEMS = [("16", opencast), ("11", opencast), ("16", preservica)]
+SYSTEMS = [
+    pytest.param(("16", opencast), id="opencast-16"),
+    pytest.param(("11", opencast), id="opencast-11", marks=pytest.mark.soak),
+    pytest.param(("16", preservica), id="preservica", marks=pytest.mark.soak),
+]
+"""The systems. The gate kills batches of the first one only, because each system takes a minute."""
 
 
-@pytest.fixture(params=SYSTEMS, ids=["opencast-16", "opencast-11", "preservica"])
+@pytest.fixture(params=SYSTEMS)
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Batch]]:
     """Return a function that makes batches on one sandbox, each with its own journal."""
     release, system = request.param
