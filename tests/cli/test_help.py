@@ -27,8 +27,9 @@ CHANGES = {"pause", "resume", "answer", "retry", "delete", "check"}
 """Examples that need a workflow in a certain state, or a server with TLS. Their syntax is tried."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def both() -> Iterator[Sandbox]:
+    """Serve workflows for one test, because a change such as `delete` would be seen by the next test."""
     with Sandbox("11", speed=50) as sandbox:
         sandbox.opencast.seed(60)
         sandbox.preservica.seed(20)
@@ -62,7 +63,7 @@ def test_the_example_of_every_command_runs(run: Run, both: Sandbox) -> None:
     env = {**opencast_of(both), **preservica_of(both)}
     running = both.opencast.start(both.opencast.event(), "review")
     codes = {}
-    for name in COMMANDS.keys() - SERVES - CHANGES - {"report"}:
+    for name in sorted(COMMANDS.keys() - SERVES - CHANGES - {"report"}):
         words = [event if len(word) == 36 and name == "start" else word for word in shlex.split(EXAMPLES[name])]
         words = [str(running) if name == "stop" and word.isdecimal() else word for word in words]
         codes[name] = run(*words, env=env).exit_code
