@@ -5,7 +5,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import anyio
@@ -39,6 +40,20 @@ async def in_child_task(work: Callable[[], Awaitable[T]]) -> T:
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+@contextmanager
+def keep_cancellation() -> Iterator[None]:
+    """Raise a cancellation that a task group in the block has dropped, if the block swallows the group's exception.
+
+    `asyncio.TaskGroup` drops a cancellation that comes while it cancels its tasks. Only the body of the group may end
+    it: up to Python 3.12, a task that fails leaves a count as if the caller had been cancelled.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -1,12 +1,13 @@
 """Sends the calls of a scan of workflows by their events, and adds the workflows of each event."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
 
+import anyio
 from attrs import define, evolve, field, frozen
 
 from workflow_async._core.call import Call, OnUnreadable, Page, Params, UnreadableRow
@@ -107,16 +108,24 @@ class EventSender:
             incomplete=self.routes.incomplete,
         )
 
-    async def _all_rows(self, events: Iterable[Event]) -> list[EventRows]:
-        """Return the workflows of each event. Requests are sent concurrently."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._rows_once(event)) for event in events]
-        except BaseExceptionGroup as errors:
-            failure = errors.exceptions[0]
-        else:
-            return [task.result() for task in tasks]
-        raise failure
+    async def _all_rows(self, events: Sequence[Event]) -> list[EventRows]:
+        """Return the workflows of each event. Requests are sent concurrently. The first error cancels the others."""
+        found: dict[str, EventRows] = {}
+        failures: list[Exception] = []
+
+        async def read(event: Event) -> None:
+            try:
+                found[event.id] = await self._rows_once(event)
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the task group
+                failures.append(error)
+                group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            for event in events:
+                group.start_soon(read, event)
+        if failures:
+            raise failures[0]
+        return [found[event.id] for event in events]
 
     async def _rows_once(self, event: Event) -> EventRows:
         if event.id not in self._answered:

@@ -6,7 +6,13 @@ import logging
 import pytest
 
 from workflow_async._core import cancellation
-from workflow_async._core.cancellation import in_child_task, shielded, shielded_close, wait_shielded
+from workflow_async._core.cancellation import (
+    in_child_task,
+    keep_cancellation,
+    shielded,
+    shielded_close,
+    wait_shielded,
+)
 
 
 async def cancelled_in(task: "asyncio.Task[object]") -> None:
@@ -70,5 +76,44 @@ async def test_a_shielded_wait_raises_a_cancellation_when_it_is_done() -> None:
     assert not task.done()
     done = True
     event.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+class _Over(Exception):
+    """Ends the body of a group."""
+
+
+async def group_that_ends_slowly(ending: asyncio.Event) -> str:
+    """Run a group whose body ends it, and whose task takes some time to end. Return a result."""
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+    with keep_cancellation():
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(slow())
+                await asyncio.sleep(0)
+                raise _Over  # noqa: TRY301 - the body ends the group
+        except* _Over:
+            pass
+    return "ended"
+
+
+async def test_a_group_that_its_body_ends_is_no_cancellation() -> None:
+    assert await group_that_ends_slowly(asyncio.Event()) == "ended"
+
+
+async def test_a_cancellation_while_a_group_ends_is_kept() -> None:
+    ending = asyncio.Event()
+    task = asyncio.create_task(group_that_ends_slowly(ending))
+    await ending.wait()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from workflow_async._core.cancellation import CLOSE_TIMEOUT, wait_shielded
+from workflow_async._core.cancellation import CLOSE_TIMEOUT, keep_cancellation, wait_shielded
 from workflow_async.errors import PollTaskFailed
 from workflow_async.monitor._engine.fetcher import Start
 from workflow_async.monitor._engine.timer import Timer
@@ -91,11 +91,12 @@ class PollTask:
     async def _poll(self) -> None:
         """Send requests until nothing is watched, then cancel those in flight."""
         self._wakeup, self._interrupted = asyncio.Event(), False
-        try:
-            async with asyncio.TaskGroup() as group:
-                await self._send_all(group)
-        except* _RoundOver:
-            pass  # the group has cancelled its tasks and waited for them
+        with keep_cancellation():
+            try:
+                async with asyncio.TaskGroup() as group:
+                    await self._send_all(group)
+            except* _RoundOver:
+                pass  # the group has cancelled its tasks and waited for them
 
     async def _send_all(self, group: asyncio.TaskGroup) -> None:
         start, timer = partial(self._start_request, group), Timer(self.clock, group, self.wake)

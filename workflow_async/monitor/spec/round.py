@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, evolve, field
 
+from workflow_async._core.cancellation import keep_cancellation
 from workflow_async._core.observer import Observer
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.monitor._engine.engine import Engine
@@ -90,16 +91,14 @@ class Round(Generic[W]):
 
     async def run(self, within: float | None, seen: ActiveSnapshot[W] | None) -> None:
         """Send requests until every workflow was checked, or the limit or the time is reached."""
-        cancellations = _count_cancellations()
-        try:
-            async with asyncio.TaskGroup() as group:
-                if within is not None:
-                    group.create_task(self._stop_after(within))
-                await self._send_all(group, seen)
-        except* _RoundOver:
-            pass  # the group has cancelled its tasks and waited for them
-        if _count_cancellations() > cancellations:
-            raise asyncio.CancelledError  # a group that is ending drops a cancellation that comes meanwhile
+        with keep_cancellation():
+            try:
+                async with asyncio.TaskGroup() as group:
+                    if within is not None:
+                        group.create_task(self._stop_after(within))
+                    await self._send_all(group, seen)
+            except* _RoundOver:
+                pass  # the group has cancelled its tasks and waited for them
         if self._error is not None:
             raise self._error
         self._distrust_slow_list()
@@ -191,9 +190,3 @@ class Round(Generic[W]):
             elif not self.engine.tracker.is_done(id):
                 due.append(next_list if id in fetcher.settled else unchecked)
         return max(now, min(due), self.engine.scheduler.paused_until) if due else None
-
-
-def _count_cancellations() -> int:
-    """Return how many cancellations of this task are not answered yet."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
