@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 from attrs import frozen
 from rich.console import RenderableType
@@ -12,7 +11,7 @@ from workflow_async.cli.columns import Column
 from workflow_async.cli.output import dim_text, plain_text, table_of
 from workflow_async.cli.styles import word_style
 from workflow_async.cli.tally import Tally, WaitResult
-from workflow_async.cli.timeline import format_duration
+from workflow_async.cli.timeline import format_seconds
 
 MAX_DEFINITIONS, MAX_ENDS = 6, 3
 """The number of definitions and of ends to show."""
@@ -48,7 +47,7 @@ DEFINITION_COLUMNS: Sequence[Column[DefinitionLine]] = (
 END_COLUMNS: Sequence[Column[EndLine]] = (
     Column("", lambda line: str(line.result.id or ""), 9),
     Column("", lambda line: line.result.outcome, 12, style=lambda line: word_style(line.result.outcome)),
-    Column("", lambda line: f"{format_duration(timedelta(seconds=line.seconds))} ago", 12),
+    Column("", lambda line: f"{format_seconds(line.seconds)} ago", 12),
     Column("", lambda line: line.result.error or failure_text(line.result.workflow)),
 )
 
@@ -83,19 +82,19 @@ def notes(tally: Tally) -> list[str]:
     pace = ", ".join(pace_texts(tally))
     if eta is None:
         return [pace]
-    remaining = format_duration(timedelta(seconds=eta))
+    remaining = format_seconds(eta)
     return [pace, f"{tally.name}: the end is expected in about {remaining}, by the usual times of the operations"]
 
 
 def pace_texts(tally: Tally) -> Iterator[str]:
     """Yield the elapsed time, the ends in each minute, and the time since the last check."""
     checked_at, now = tally.last_check(), tally.clock()
-    yield f"{tally.name}: elapsed {format_duration(timedelta(seconds=now - tally.began_at))}"
+    yield f"{tally.name}: elapsed {format_seconds(now - tally.began_at)}"
     if tally.ends:
         counts = ends_by_minute([at - tally.began_at for at, _ in tally.ends], now - tally.began_at)
         yield f"ends a minute {sparkline(counts[-MAX_MINUTES:])} {counts[-1]} now"
     if checked_at is not None:
-        yield f"last check {format_duration(timedelta(seconds=now - checked_at))} ago"
+        yield f"last check {format_seconds(now - checked_at)} ago"
 
 
 def ends_by_minute(ends: Sequence[float], elapsed: float) -> list[int]:

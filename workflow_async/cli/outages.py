@@ -1,13 +1,13 @@
 """Tells how long a server has not answered, and why. Pure, except for the counters of the client that it reads."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 from attrs import frozen
 
 from workflow_async.cli.messages import reason_text
-from workflow_async.cli.timeline import format_duration
+from workflow_async.cli.timeline import format_seconds
 from workflow_async.observe import Stats
 
 
@@ -28,7 +28,7 @@ class Silence:
     """Why the last request got none, such as `connection refused`."""
 
     def __str__(self) -> str:
-        return f"no answer for {format_duration(timedelta(seconds=self.seconds))}: {self.reason}"
+        return f"no answer for {format_seconds(self.seconds)}: {self.reason}"
 
 
 def silence_of(client: HasStats) -> Callable[[], Silence | None]:
@@ -53,4 +53,4 @@ def patience_text(silence: Silence, patience: float, until_timeout: float | None
     """
     if until_timeout is not None and until_timeout < patience - silence.seconds:
         return "will try until the timeout"
-    return f"will try until {format_duration(timedelta(seconds=patience))}"
+    return f"will try until {format_seconds(patience)}"

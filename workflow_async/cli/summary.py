@@ -3,14 +3,14 @@
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
 
 from workflow_async.cli.columns import Column
 from workflow_async.cli.tally import Tally, WaitResult
-from workflow_async.cli.timeline import Span, format_duration, total_duration
+from workflow_async.cli.timeline import Span, format_seconds, total_duration
 
 
 @frozen
@@ -52,16 +52,12 @@ def outcome_text(outcomes: dict[str, int]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
 
 
-def _format_seconds(seconds: float | None) -> str:
-    return format_duration(timedelta(seconds=seconds)) if seconds is not None else ""
-
-
 SUMMARY_COLUMNS: Sequence[Column[Summary]] = (
     Column("SYSTEM", lambda summary: summary.system, 10),
     Column("WORKFLOWS", lambda summary: str(summary.workflows), 9),
-    Column("MEDIAN", lambda summary: _format_seconds(summary.median), 8),
-    Column("P90", lambda summary: _format_seconds(summary.p90), 8),
-    Column("LONGEST", lambda summary: _format_seconds(summary.longest), 8),
+    Column("MEDIAN", lambda summary: format_seconds(summary.median), 8),
+    Column("P90", lambda summary: format_seconds(summary.p90), 8),
+    Column("LONGEST", lambda summary: format_seconds(summary.longest), 8),
     Column("REQUESTS", lambda summary: str(summary.requests), 8),
     Column("OUTCOMES", lambda summary: outcome_text(summary.outcomes), below=True),
 )

@@ -98,6 +98,11 @@ def format_duration(duration: timedelta | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def format_seconds(seconds: float | None) -> str:
+    """Return a number of seconds as text, as `format_duration` does. "" for None."""
+    return "" if seconds is None else format_duration(timedelta(seconds=seconds))
+
+
 def format_instant(instant: datetime | None) -> str:
     """Return an instant as text, in this machine's time zone."""
     return instant.astimezone().strftime("%Y-%m-%d %H:%M:%S") if instant is not None else ""

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from workflow_async.batch import StartStatus
 from workflow_async.cli.html.attempts import Attempt, Outage, names_of, tone
-from workflow_async.cli.html.markup import clock_text, plural, safe, seconds_text, step_text
+from workflow_async.cli.html.markup import clock_text, plural, safe, step_text
 from workflow_async.cli.html.model import Axis, Ends, Report
+from workflow_async.cli.timeline import format_seconds
 
 WIDTH = 1000
 """The width of a drawing in its own units."""
@@ -46,7 +47,7 @@ def _backdrop(report: Report, height: float) -> str:
 
 def _band(axis: Axis, outage: Outage, height: float) -> str:
     begin, end = _x(axis, outage.begin), _x(axis, outage.end)
-    title = f"Waiting for the server: {seconds_text((outage.end - outage.begin).total_seconds())}"
+    title = f"Waiting for the server: {format_seconds((outage.end - outage.begin).total_seconds())}"
     return _rect("outage", begin, max(MIN_BLOCK, end - begin), height, title=title)
 
 
@@ -88,7 +89,7 @@ def _title(attempt: Attempt, status: StartStatus | None) -> str:
     if attempt.operation:
         words.append(f"in {attempt.operation}")
     if attempt.took is not None:
-        words.append(seconds_text(attempt.took.total_seconds()))
+        words.append(format_seconds(attempt.took.total_seconds()))
     return " · ".join(word for word in words if word)
 
 

@@ -1,10 +1,9 @@
 """Makes texts safe for HTML, and writes times and durations. Pure."""
 
 import html
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from workflow_async.cli.exit_codes import printable_text
-from workflow_async.cli.timeline import format_duration
 
 MAX_TEXT = 240
 """Characters of a message in the page. Longer ones are cut."""
@@ -21,11 +20,6 @@ def safe(text: object) -> str:
 def shortened(text: str, most: int = MAX_TEXT) -> str:
     """Return a text as HTML, cut at `most` characters."""
     return safe(text if len(text) <= most else f"{text[: most - 1]}…")
-
-
-def seconds_text(seconds: float | None) -> str:
-    """Return a duration as text. "" for None."""
-    return "" if seconds is None else format_duration(timedelta(seconds=seconds))
 
 
 def step_text(seconds: int) -> str:

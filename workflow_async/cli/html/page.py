@@ -10,9 +10,10 @@ from workflow_async.batch.entries import JournalHistory
 from workflow_async.cli.html import charts
 from workflow_async.cli.html.attempts import names_of, tone
 from workflow_async.cli.html.failures import FailureGroup, commands
-from workflow_async.cli.html.markup import full_time, plural, safe, seconds_text, shortened, step_text
+from workflow_async.cli.html.markup import full_time, plural, safe, shortened, step_text
 from workflow_async.cli.html.model import Durations, OutcomeCount, Report, report_of
 from workflow_async.cli.html.style import STYLE
+from workflow_async.cli.timeline import format_seconds
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """The browser runs no script and sends no request, whatever the journal contains."""
@@ -49,7 +50,7 @@ def _head(report: Report) -> str:
     return (
         f"<header><h1>{plural(len(report.statuses), 'start')} on {safe(report.system)}{more}</h1>"
         f'<p class="dim">{safe(report.server)}</p>'
-        f'<p class="dim">{full_time(axis.begin)} to {full_time(axis.end)}, {seconds_text(axis.seconds)}</p>'
+        f'<p class="dim">{full_time(axis.begin)} to {full_time(axis.end)}, {format_seconds(axis.seconds)}</p>'
         f'<div class="bar">{bar}</div><ul class="legend">{legend}</ul></header>'
     )
 
@@ -94,7 +95,7 @@ def _durations(report: Report) -> str:
         return ""
     top = max(durations.longest for durations in report.durations)
     rows = "".join(_durations_row(durations, top) for durations in report.durations)
-    heads = "".join(f'<th class="n">{heading}' for heading in (*DURATION_HEADINGS, f"0 to {seconds_text(top)}"))
+    heads = "".join(f'<th class="n">{heading}' for heading in (*DURATION_HEADINGS, f"0 to {format_seconds(top)}"))
     return (
         "<section><h2>Durations by definition</h2>"
         '<p class="dim">By the clock of the server. The bar ends at the 90th percentile. The mark is the median.</p>'
@@ -106,7 +107,7 @@ def _durations(report: Report) -> str:
 def _durations_row(durations: Durations, top: float) -> str:
     numbers = (durations.starts, durations.failed or "")
     times = (durations.median, durations.p90, durations.longest)
-    cells = "".join(f'<td class="n">{cell}' for cell in (*numbers, *map(seconds_text, times)))
+    cells = "".join(f'<td class="n">{cell}' for cell in (*numbers, *map(format_seconds, times)))
     bar = charts.range_bar(attrs.asdict(durations), top)
     return f'<tr><td class="text">{shortened(durations.definition)}{cells}<td class="spread">{bar}'
 
@@ -155,7 +156,7 @@ def _all(report: Report) -> str:
 
 def _row(status: StartStatus) -> str:
     definition, event = names_of(status)
-    took = "" if status.took is None else seconds_text(status.took.total_seconds())
+    took = "" if status.took is None else format_seconds(status.took.total_seconds())
     sent = "" if status.intended_at is None else f"{status.intended_at:%m-%d %H:%M:%S}"
     cells: Sequence[str] = (
         str(status.id or ""),
