@@ -5,11 +5,11 @@ See https://www.rfc-editor.org/rfc/rfc9457.
 
 import json
 import math
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from attrs import frozen
 
+from workflow_async._core.asgi import Receive, Response, Scope, Send
 from workflow_async._records.record import Record
 from workflow_async.errors import (
     AlreadyFinished,
@@ -88,30 +88,17 @@ class ProblemResponse:
         self.status_code: int = problem.status
         """The name that Starlette's middlewares look for."""
 
-    @property
-    def body(self) -> bytes:
-        """The problem as JSON. Members that are None are left out."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the problem as JSON, without members that are None. `Retry-After` is rounded up to whole seconds."""
         members = {name: value for name, value in self.problem.to_dict().items() if value is not None}
-        return json.dumps(members).encode()
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of the response. `Retry-After` is in whole seconds, rounded up."""
-        headers = {"content-type": MEDIA_TYPE, "content-length": str(len(self.body))}
-        if self.problem.retry_after is not None:
-            headers["retry-after"] = str(math.ceil(self.problem.retry_after))
-        return headers
-
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[Any]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        """Send the response."""
-        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        await send({"type": "http.response.start", "status": self.problem.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+        delay = self.problem.retry_after
+        response = Response(
+            status=self.problem.status,
+            body=json.dumps(members).encode(),
+            content_type=MEDIA_TYPE,
+            headers=() if delay is None else (("retry-after", str(math.ceil(delay))),),
+        )
+        await response.send(send)
 
 
 async def on_error(_: object, error: Any) -> Any:

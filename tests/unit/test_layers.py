@@ -32,7 +32,6 @@ LAYERS = (
 SYSTEMS = ("opencast", "preservica")
 PURE = {
     "phase",
-    "problems",
     *(f"errors/{name}" for name in ("__init__", "_base", "_content", "_status", "_transport", "_workflow")),
     *(f"_core/{name}" for name in ("auth", "call", "excerpts", "origin", "outage", "provenance", "retry", "status")),
     "_http/proxy",

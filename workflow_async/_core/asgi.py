@@ -45,9 +45,22 @@ class Response:
     status: int
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers beside the type and the length of the content."""
+
+    async def send(self, send: Send) -> None:
+        """Send the response."""
+        framing = (("content-type", self.content_type), ("content-length", str(len(self.body))))
+        headers = [(name.encode(), value.encode()) for name, value in (*framing, *self.headers)]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
-TOO_LARGE = Response(status=413, body=b"the body is larger than a notification")
+TOO_LARGE = Response(
+    status=413,
+    body=b"the body is larger than a notification",
+    headers=(("connection", "close"),),  # the rest of the body is not read
+)
 
 
 async def serve(scope: Scope, receive: Receive, send: Send, respond: Callable[[Request], Response]) -> None:
@@ -84,14 +97,7 @@ async def _serve_http(scope: Scope, receive: Receive, send: Send, respond: Calla
                 body=body,
             )
         )
-    headers = [
-        (b"content-type", response.content_type.encode()),
-        (b"content-length", str(len(response.body)).encode()),
-    ]
-    if response is TOO_LARGE:
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    await response.send(send)
 
 
 async def _read_body(receive: Receive) -> bytes | None:
