@@ -1,13 +1,14 @@
 """The client for one Opencast. Its parts are imported when a client is created."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from attrs import evolve
 
 from workflow_async._core.auth import Credential, Headers, checked_header, to_secret
 from workflow_async._core.client import Client, optional_secret
 from workflow_async._http import HTTPBackend, make_backend
+from workflow_async._http.options import HTTPOptions
 from workflow_async.auth import Basic, Bearer, Digest, PasswordFunction, Secret
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
@@ -23,22 +24,11 @@ if TYPE_CHECKING:
     from workflow_async.sync.opencast import SyncOpencastClient
 
 
-class ClientOptions(TypedDict, total=False):
+class ClientOptions(HTTPOptions, total=False):
     """The keyword arguments of `OpencastClient` besides the URL and the credentials."""
 
     run_as_user: str | None
     run_with_roles: tuple[str, ...]
-    retry: Retry
-    timeouts: Timeouts
-    limits: Limits
-    clock: Clock
-    http: HTTPBackend
-    tls: "TLS | None"
-    ssl_context: "ssl.SSLContext | None"
-    proxy: str | Secret | None
-    middleware: "Sequence[Middleware]"
-    on_event: "OnEvent | None"
-    allow_insecure_http: bool
 
 
 class OpencastClient(Client):

@@ -2,12 +2,13 @@
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from workflow_async._core.auth import Secret, to_secret
 from workflow_async._core.client import Client, optional_secret
 from workflow_async._core.token_auth import TokenAuth
 from workflow_async._http import HTTPBackend, make_backend
+from workflow_async._http.options import HTTPOptions
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
@@ -23,22 +24,11 @@ if TYPE_CHECKING:
     from workflow_async.sync.preservica import SyncPreservicaClient
 
 
-class ClientOptions(TypedDict, total=False):
+class ClientOptions(HTTPOptions, total=False):
     """The keyword arguments of `PreservicaClient` besides the server and the credentials."""
 
     shared_secret: bool
     token_store: "TokenStore | None"
-    retry: Retry
-    timeouts: Timeouts
-    limits: Limits
-    clock: Clock
-    http: HTTPBackend
-    tls: "TLS | None"
-    ssl_context: "ssl.SSLContext | None"
-    proxy: str | Secret | None
-    middleware: "Sequence[Middleware]"
-    on_event: "OnEvent | None"
-    allow_insecure_http: bool
 
 
 class PreservicaClient(Client):
