@@ -13,6 +13,7 @@ import trustme
 from tests.conftest import FakeTime, See
 from tests.support.byte_server import GET, POST, ByteServer, connected, http, refused_url, serve
 from tests.support.call_endings import get, outcome, start
+from tests.support.certificates import client_side, server_side
 from tests.support.misbehaving_server import raw_server, respond_with
 from tests.support.stub_clients import client_of, workflow
 from workflow_async import Timeouts
@@ -145,18 +146,6 @@ async def test_a_tls_handshake_timeout_is_retried(authority: trustme.CA, fake_ti
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
-
-
-def client_side(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-def server_side(authority: trustme.CA, name: str = "127.0.0.1", **terms: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name, **terms).configure_cert(context)
-    return context
 
 
 def unknown(_: trustme.CA) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from h2.errors import ErrorCodes
 
 from tests.conftest import FakeTime
 from tests.support.byte_server import GET, POST, connected, refused_url
+from tests.support.certificates import client_side
 from tests.support.http2_server import H2Server, H2Stream, Respond, serve_h2
 from tests.support.stub_clients import client_of
 from workflow_async._core.transport import Transport
@@ -31,9 +32,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def trust(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
+    return client_side(authority)
 
 
 def h2(library: str, trust: ssl.SSLContext) -> Any:

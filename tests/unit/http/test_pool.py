@@ -22,6 +22,7 @@ from tests.support.byte_server import (
     tree,
     until,
 )
+from tests.support.certificates import client_side, server_side
 from workflow_async import Bearer, Limits, Retry, Timeouts
 from workflow_async._core.call import Call, Replay
 from workflow_async.errors import (
@@ -98,18 +99,6 @@ async def test_the_environment_does_not_redirect_requests(fake_time: FakeTime, m
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
-
-
-def server_side(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
-def client_side(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
 
 
 async def test_a_known_authority_is_trusted(authority: trustme.CA, fake_time: FakeTime) -> None:

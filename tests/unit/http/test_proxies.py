@@ -13,6 +13,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from tests.conftest import FakeTime
 from tests.support.byte_server import GET, POST, ByteServer, RawResponse, connected, http, refused_url, serve, until
+from tests.support.certificates import client_side, server_side
 from tests.support.misbehaving_server import ConnectionHandler, RawServer, Reader, Writer, raw_server, relay
 from tests.support.proxy_server import FAILING, SILENT, tunnel
 from tests.support.stub_clients import client_of
@@ -38,15 +39,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def trust(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-def server_side(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
+    return client_side(authority)
 
 
 PROXIED: dict[str, Callable[[str, ssl.SSLContext], Any]] = {

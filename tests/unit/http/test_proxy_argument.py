@@ -23,6 +23,7 @@ from tests.support.byte_server import (
     serve,
     until,
 )
+from tests.support.certificates import client_side, server_side
 from tests.support.misbehaving_server import raw_server
 from tests.support.proxy_server import FAILING, SILENT, recording_proxy
 from tests.support.stub_clients import client_of
@@ -54,15 +55,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def trust(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-def server_side(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
+    return client_side(authority)
 
 
 async def get_and_start_errors(

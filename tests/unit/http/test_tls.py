@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.conftest import FakeTime
 from tests.support.byte_server import GET, POST, connected, failure, http, serve
+from tests.support.certificates import server_side
 from tests.support.handshake_server import handshake_server
 from tests.support.stub_clients import client_of, workflow
 from tests.unit.conftest import SSL_CONTEXT
@@ -51,12 +52,6 @@ def files(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Pa
     foreign.private_key_and_cert_chain_pem.write_to_path(str(folder / "foreign.pem"))
     (folder / "text.pem").write_text("no certificate")
     return folder
-
-
-def server_side(authority: trustme.CA, name: str = "127.0.0.1", **terms: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name, **terms).configure_cert(context)
-    return context
 
 
 def demanding(authority: trustme.CA) -> ssl.SSLContext:
