@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.conftest import Run, opencast_of
-from tests.support.pseudo_terminal import terminal_output
+from tests.support.terminal import terminal_output
 from workflow_async.cli import live_timeline
 from workflow_async.cli.board import MAX_DEFINITIONS, board_lines, definition_lines, ends_by_minute, sparkline
 from workflow_async.cli.display import LineLog, live_view, timeline

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from tests.cli.conftest import Run, opencast_of, preservica_of
-from tests.support.pseudo_terminal import terminal_output
+from tests.support.terminal import terminal_output
 from workflow_async.cli.columns import Column, choose_columns, cut_uuids, row_texts
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.formats import Format, chosen_format, column_names, id_text

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.support.documentation import PAGES
-from tests.support.pseudo_terminal import terminal_output
+from tests.support.terminal import terminal_output
 from workflow_async import OpencastClient, Poll
 from workflow_async.cli.display import live_view
 from workflow_async.cli.systems.opencast import OpencastSystem
