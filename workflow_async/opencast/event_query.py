@@ -19,6 +19,7 @@ from workflow_async.opencast.filters import (
     checked_value,
     period,
     several,
+    sort_param,
     split_by_size,
 )
 
@@ -138,14 +139,7 @@ class EventQuery:
 
 def event_sort(sort: str | None) -> str:
     """Return the `sort` parameter of a list of events, "" without a sort."""
-    if sort is None:
-        return ""
-    name, _, direction = sort.partition(":") if isinstance(sort, str) else ("", "", "")
-    if name not in SORTS:
-        raise InvalidArgument("sort", f"must be one key with its direction, by one of {', '.join(sorted(SORTS))}")
-    if direction.lower() not in {"asc", "desc"}:
-        raise InvalidArgument("sort", f"must name a direction: {name}:asc or {name}:desc")
-    return f"{WIRE_SORTS.get(name, name)}:{direction.upper()}"
+    return "" if sort is None else sort_param(sort, SORTS, WIRE_SORTS)
 
 
 def status_key(status: str) -> str:

@@ -133,14 +133,14 @@ def workflow_sort(sort: str) -> str:
     if isinstance(sort, str) and sort.partition(":")[0] == "event_id":
         why = "must not be by event_id, which every server answers with 500: sort the rows in your code"
         raise InvalidArgument("sort", why)
-    return _sort_param(sort, WORKFLOW_SORTS)
+    return sort_param(sort, WORKFLOW_SORTS)
 
 
 def definition_sort(sort: str) -> str:
     """Return the `sort` parameter of a list of definitions, for one key."""
     if isinstance(sort, str) and "," in sort:
         raise InvalidArgument("sort", "must be one key: give several keys as a list")
-    return _sort_param(sort, DEFINITION_SORTS)
+    return sort_param(sort, DEFINITION_SORTS)
 
 
 def interval(argument: str, value: tuple[datetime, datetime] | str) -> tuple[datetime, datetime]:
@@ -206,7 +206,12 @@ def split_by_size(ids: Iterable[str], room: int = MAX_FILTER) -> Iterator[Sequen
         yield batch
 
 
-def _sort_param(sort: str, names: frozenset[str]) -> str:
+def sort_param(sort: str, names: frozenset[str], wire_names: Mapping[str, str] = WIRE_NAMES) -> str:
+    """Return the `sort` parameter for one key with its direction.
+
+    Raises:
+        InvalidArgument: the key is none of these names, or there is no direction.
+    """
     if not isinstance(sort, str):
         raise InvalidArgument("sort", "must be a text such as title:asc")
     name, _, direction = sort.partition(":")
@@ -214,7 +219,7 @@ def _sort_param(sort: str, names: frozenset[str]) -> str:
         raise InvalidArgument("sort", f"must be by one of {', '.join(sorted(names))}")
     if direction.lower() not in {"asc", "desc"}:
         raise InvalidArgument("sort", f"must name a direction: {name}:asc or {name}:desc")
-    return f"{WIRE_NAMES.get(name, name)}:{direction.upper()}"
+    return f"{wire_names.get(name, name)}:{direction.upper()}"
 
 
 def _format_instant(moment: datetime) -> str:
