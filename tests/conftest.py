@@ -1,6 +1,6 @@
 """Fixtures and hooks for all tests."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import anyio.lowlevel
 import coverage
@@ -8,6 +8,7 @@ import pytest
 from attrs import define, field
 from hypothesis import settings
 
+from tests.support.nats_server import NatsServer, running_nats_server
 from tests.support.proofs import FIGURE, ROW, SEEN, proof_tables
 from workflow_async import Clock
 from workflow_async.sandbox import ManualClock
@@ -97,3 +98,13 @@ def clock(time: ManualClock) -> Clock:
         await anyio.lowlevel.checkpoint()
 
     return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """Run a NATS server for all tests of a process. Tests use names of their own for buckets and streams.
+
+    A test that kills the server runs one of its own.
+    """
+    with running_nats_server(tmp_path_factory.mktemp("nats")) as server:
+        yield server
