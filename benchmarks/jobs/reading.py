@@ -12,7 +12,7 @@ from benchmarks import wire
 from benchmarks.meter import Meter
 from workflow_async import opencast as oc
 from workflow_async._core.call import Call, Reply
-from workflow_async.opencast import calls as opencast
+from workflow_async.opencast import calls as opencast, params
 from workflow_async.preservica import calls as preservica, records as pv
 
 STATES = {state.value: state for state in oc.State}
@@ -32,7 +32,7 @@ def json_page(meter: Meter, rows: int, operations: int, times: int, *, orjson: b
 
 def _page(rows: int, operations: int) -> tuple[Call[Any], Reply]:
     """Return the call and the response of a page of Opencast's list."""
-    include = opencast.including(withoperations=operations > 0)
+    include = params.including(withoperations=operations > 0)
     call = opencast.list_workflows(filter="", sort="", include=include, size=rows)
     return call, Reply(200, {}, wire.opencast_page(range(rows), operations))
 

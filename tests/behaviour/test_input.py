@@ -15,7 +15,7 @@ from tests.conftest import FakeTime, See
 from tests.support.stub_clients import SYSTEMS, MockServer, client_of, workflow
 from workflow_async import Basic, Bearer, Clock, Digest, OpencastClient, PreservicaClient, opencast, preservica
 from workflow_async.errors import InvalidArgument
-from workflow_async.opencast import calls
+from workflow_async.opencast import definition_calls
 
 # Row 71: ids and filters
 
@@ -100,7 +100,7 @@ def test_any_id_is_an_int_or_refused(id: Any) -> None:
 @given(id=st.text(max_size=300) | st.sampled_from([id for id in HOSTILE if isinstance(id, str)]))
 def test_any_name_in_a_path_is_one_segment_or_refused(id: str) -> None:
     try:
-        path = calls.get_definition(id).path
+        path = definition_calls.get_definition(id).path
     except InvalidArgument:
         return
     assert path.startswith("/api/workflow-definitions/")

@@ -10,7 +10,7 @@ from tests.behaviour.test_fields import OPERATION, WORKFLOW, faults, read
 from tests.conftest import See
 from workflow_async._core.call import Reply
 from workflow_async.errors import DecodeError, ListingInconsistent, ListingNotSupported, ResponseMismatch
-from workflow_async.opencast import calls as opencast
+from workflow_async.opencast import calls as opencast, definition_calls, event_calls, params, server_calls
 from workflow_async.preservica import calls as preservica, process_calls
 
 VALUES: list[Any] = [None, True, "true", "1603", 1603, 1603.0, [], {}, "some text", ""]
@@ -84,17 +84,17 @@ JSON = st.recursive(
     ),
     max_leaves=40,
 )  # fmt: skip
-WITH = opencast.including(withoperations=True, withconfiguration=True)
+WITH = params.including(withoperations=True, withconfiguration=True)
 JSON_CALLS: dict[str, Any] = {
     "workflow": opencast.get_workflow(1603, WITH),
     "workflows": opencast.list_workflows(filter="", sort="", include=WITH, size=3),
-    "workflows of an event": opencast.workflows_of_event("e"),
+    "workflows of an event": event_calls.workflows_of_event("e"),
     "started": opencast.start_workflow("e", "d", None),
-    "definition": opencast.get_definition("d"),
-    "definitions": opencast.list_definitions(filter="", sort="", include=(), limit=None),
-    "events": opencast.list_events(filter="", size=3),
-    "version": opencast.get_version(),
-    "me": opencast.get_me(),
+    "definition": definition_calls.get_definition("d"),
+    "definitions": definition_calls.list_definitions(filter="", sort="", include=(), limit=None),
+    "events": event_calls.list_events(filter="", size=3),
+    "version": server_calls.get_version(),
+    "me": server_calls.get_me(),
     "processes": process_calls.list_processes(),
     "switched": process_calls.switch_process("p", active=True),
     "monitors": process_calls.list_monitors((), limit=None),

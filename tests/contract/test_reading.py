@@ -27,7 +27,19 @@ from workflow_async.errors import (
     StartRejected,
     Unauthorized,
 )
-from workflow_async.opencast import Definition, Event, Me, Operation, OperationDefinition, Version, Workflow, calls
+from workflow_async.opencast import (
+    Definition,
+    Event,
+    Me,
+    Operation,
+    OperationDefinition,
+    Version,
+    Workflow,
+    calls,
+    definition_calls,
+    event_calls,
+    server_calls,
+)
 
 ASKED = (("withoperations", "true"), ("withconfiguration", "true"))
 SHOWN = (("withconfigurationpanel", "true"), ("withconfigurationpaneljson", "true"))
@@ -98,14 +110,14 @@ def call_for(exchange: RecordedExchange) -> Call[Any]:
     include = (*(ASKED if "withoperations" in query else ASKED[1:] if "withconfiguration=" in query else ()),)
     if path.startswith(calls.WORKFLOWS):
         return workflow_call(exchange, path, include)
-    if path.startswith(calls.DEFINITIONS):
+    if path.startswith(definition_calls.DEFINITIONS):
         return definition_call(exchange, path, ASKED[:1] + SHOWN if query.startswith("with") else ())
     others: Mapping[str, Call[Any]] = {
-        calls.EVENTS: calls.list_events(filter="", size=1),
-        "/api/version": calls.get_version(),
-        "/api/info/me": calls.get_me(),
+        event_calls.EVENTS: event_calls.list_events(filter="", size=1),
+        "/api/version": server_calls.get_version(),
+        "/api/info/me": server_calls.get_me(),
         "/api": Call("GET", "/api", lambda reply: json_tree(reply.body)),
-        "/nothere": calls.get_version(),
+        "/nothere": server_calls.get_version(),
     }
     return others.get(path) or internal_call(exchange, path)
 
@@ -131,14 +143,14 @@ def event_of(exchange: RecordedExchange) -> str:
 
 
 def definition_call(exchange: RecordedExchange, path: str, include: tuple[tuple[str, str], ...]) -> Call[Any]:
-    if path == calls.DEFINITIONS:
-        return calls.list_definitions(filter="", sort="", include=include, limit=None)
-    return calls.get_definition(path.rpartition("/")[2], include)
+    if path == definition_calls.DEFINITIONS:
+        return definition_calls.list_definitions(filter="", sort="", include=include, limit=None)
+    return definition_calls.get_definition(path.rpartition("/")[2], include)
 
 
 def internal_call(exchange: RecordedExchange, path: str) -> Call[Any]:
     event = path.split("/")[3]
-    return calls.workflows_of_event(event)
+    return event_calls.workflows_of_event(event)
 
 
 async def outcome(exchange: RecordedExchange, time: FakeTime) -> Any:

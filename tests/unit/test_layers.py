@@ -44,8 +44,9 @@ PURE = {
     *(f"_records/{name}" for name in ("record", "schema", "spans", "tree")),
     *(
         f"opencast/{name}"
-        for name in ("count_calls", "incident_calls", "incidents", "jettison", "panel", "panel_fields")
+        for name in ("count_calls", "definition_calls", "event_calls", "incident_calls", "server_calls")
     ),
+    *(f"opencast/{name}" for name in ("incidents", "jettison", "panel", "panel_fields", "params", "responses")),
     *(f"observe/{name}" for name in ("events", "messages", "stats")),
     "errors/_process",
     "_core/permission",

@@ -8,9 +8,11 @@ from workflow_async._decode.json import SplitArray, split_array
 from workflow_async._decode.records import complete_page
 from workflow_async._decode.row_memory import MAX_CALLS, RowMemory
 from workflow_async.errors import DecodeError
-from workflow_async.opencast.calls import LISTED, including, list_workflows, with_requested
+from workflow_async.opencast.calls import list_workflows
+from workflow_async.opencast.params import including
 from workflow_async.opencast.query import ENDED, WorkflowQuery
 from workflow_async.opencast.records import Workflow
+from workflow_async.opencast.responses import LISTED, with_requested
 
 ACTIVE = WorkflowQuery.of(state_not=ENDED).on_the_wire()
 

@@ -12,7 +12,7 @@ from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindo
 from workflow_async._listing.options import ListOptions
 from workflow_async._listing.prefetch import Send
 from workflow_async._listing.scan import Scan, ScanState
-from workflow_async.opencast import calls
+from workflow_async.opencast import event_calls
 from workflow_async.opencast.event_query import EventListSort, event_sort
 from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_scan import EventScan, FallbackScan
@@ -85,7 +85,7 @@ class ByEvents:
 
 
 def _rows_call(filter: str, sort: str, offset: int, rows: int) -> Call[Page[Event]]:
-    return calls.list_events(filter=filter, sort=sort, size=rows, offset=offset)
+    return event_calls.list_events(filter=filter, sort=sort, size=rows, offset=offset)
 
 
 def _needs_list(options: ListOptions, *, sort_is_possible: bool) -> str:

@@ -83,11 +83,11 @@ class OpencastClient(Client):
         from workflow_async._core.provenance import Control
         from workflow_async._core.transport import Transport
         from workflow_async.monitor._engine.poller import Poller
-        from workflow_async.opencast.calls import get_version
         from workflow_async.opencast.definitions import Definitions
         from workflow_async.opencast.events import Events
         from workflow_async.opencast.monitor_source import OpencastSource
         from workflow_async.opencast.permissions import permission_of
+        from workflow_async.opencast.server_calls import get_version
         from workflow_async.opencast.workflows import Workflows
 
         auth = _with_secret(auth)  # no local variable holds a password as a text any more
@@ -164,7 +164,7 @@ class OpencastClient(Client):
 
     async def version(self) -> "Version":
         """Get the versions of the External API that the server supports. Needs ROLE_API. Source: GET /api/version."""
-        from workflow_async.opencast.calls import get_version
+        from workflow_async.opencast.server_calls import get_version
 
         return await self._transport.send(get_version())
 
@@ -176,7 +176,7 @@ class OpencastClient(Client):
 
         Source: GET /api/info/me and /api/info/me/roles. Needs ROLE_API. See tests/contract/opencast.md, section 7.
         """
-        from workflow_async.opencast.calls import get_me, get_roles
+        from workflow_async.opencast.server_calls import get_me, get_roles
 
         me = await self._transport.send(get_me())
         return evolve(me, roles=await self._transport.send(get_roles())) if with_roles else me
@@ -188,7 +188,7 @@ class OpencastClient(Client):
 
         Source: GET /api/info/organization. Needs ROLE_API. See tests/contract/opencast.md, section 7.3.
         """
-        from workflow_async.opencast.calls import get_organization
+        from workflow_async.opencast.server_calls import get_organization
 
         return await self._transport.send(get_organization())
 

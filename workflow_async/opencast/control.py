@@ -7,7 +7,7 @@ from attrs import define, evolve
 from workflow_async._core.call import ParameterValue, Params, parse_id, stringify
 from workflow_async.errors import AlreadyFinished, CallError, Conflict, DecodeError, InvalidArgument, NotFound
 from workflow_async.monitor._engine.pauses import pause_of
-from workflow_async.opencast import calls
+from workflow_async.opencast import calls, params
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.resume_service import ResumeRequest, ResumeService
 from workflow_async.settings import check_not_negative
@@ -250,7 +250,7 @@ class Control(ResumeService):
 
 def including(*, operations: bool, configuration: bool) -> Params:
     """Return the parameters that request operations and configuration."""
-    return calls.including(withoperations=operations, withconfiguration=configuration)
+    return params.including(withoperations=operations, withconfiguration=configuration)
 
 
 def _target_state(state: State | str) -> str:

@@ -18,9 +18,10 @@ from workflow_async.errors import (
     InvalidArgument,
     UnexpectedContent,
 )
-from workflow_async.opencast.calls import API, checked_text
 from workflow_async.opencast.filters import States
+from workflow_async.opencast.params import checked_text
 from workflow_async.opencast.query import WorkflowQuery
+from workflow_async.opencast.responses import API
 
 COUNT = "/workflow/count"
 INSTANCES = "/workflow/instances.json"

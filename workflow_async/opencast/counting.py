@@ -7,7 +7,7 @@ from workflow_async._listing.options import ListOptions
 from workflow_async._listing.scan import MAX_AHEAD
 from workflow_async.batch.gate import new_gate
 from workflow_async.errors import CallError, CountNotSupported
-from workflow_async.opencast import calls
+from workflow_async.opencast import server_calls
 from workflow_async.opencast.by_events import ByEvents
 from workflow_async.opencast.count_calls import count_calls
 from workflow_async.opencast.filters import States, WorkflowFilters
@@ -123,7 +123,7 @@ class Counting(StartService):
     async def _version(self) -> str | None:
         """Return the server's API version. None if it cannot be read."""
         try:
-            return (await self._transport.send(calls.get_version())).default
+            return (await self._transport.send(server_calls.get_version())).default
         except CallError:
             return None
 

@@ -10,7 +10,7 @@ from workflow_async._core.transport import Transport
 from workflow_async._decode.json import json_tree
 from workflow_async._decode.raw import with_raw, with_raw_rows
 from workflow_async._listing.listing import Listing
-from workflow_async.opencast import calls, filters
+from workflow_async.opencast import definition_calls, filters, params
 from workflow_async.opencast.definition_order import DefinitionOrder
 from workflow_async.opencast.definition_records import Definition
 from workflow_async.settings import check_int, check_optional_int
@@ -63,7 +63,7 @@ class Definitions:
         check_optional_int("limit", limit, least=1)
         check_int("offset", offset, least=0)
         order = DefinitionOrder.of(sort)
-        call = calls.list_definitions(
+        call = definition_calls.list_definitions(
             filter=filters.definition_filter(tag) if tag is not None else "",
             sort=order.sent,
             include=_including(
@@ -104,11 +104,11 @@ class Definitions:
         include = _including(
             operations=with_operations, panel=with_configuration_panel, panel_json=with_configuration_panel_json
         )
-        call = calls.get_definition(definition_id, include)
+        call = definition_calls.get_definition(definition_id, include)
         return await self._transport.send(with_raw(call, json_tree) if keep_raw else call)
 
 
 def _including(*, operations: bool, panel: bool, panel_json: bool) -> Params:
-    return calls.including(
+    return params.including(
         withoperations=operations, withconfigurationpanel=panel, withconfigurationpaneljson=panel_json
     )

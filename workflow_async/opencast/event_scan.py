@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from workflow_async._core.call import Call, Page, UnreadableRow
 from workflow_async._listing.scan import Scan, ScanState
 from workflow_async.errors import ListingIncomplete
-from workflow_async.opencast import calls
+from workflow_async.opencast import event_calls
 from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.filters import split_by_size
 from workflow_async.opencast.records import Workflow
@@ -74,7 +74,7 @@ class EventScan:
             return ()
         self._checking = True
         ids = self._unchecked[0]
-        return [calls.list_events(filter=",".join(f"identifier:{id}" for id in ids), size=len(ids))]  # type: ignore[list-item]
+        return [event_calls.list_events(filter=",".join(f"identifier:{id}" for id in ids), size=len(ids))]  # type: ignore[list-item]
 
     def accept(self, page: Page[Workflow]) -> tuple[Workflow, ...] | None:
         """Return the new workflows. None if the page of events does not continue its list.

@@ -14,7 +14,7 @@ from workflow_async._core.call import Call, OnUnreadable, Page, Params, Unreadab
 from workflow_async._listing.prefetch import Send
 from workflow_async._listing.unreadable import may_be_caused_by_row
 from workflow_async.errors import CallError, Forbidden, InvalidArgument, ListingNotSupported, NotFound, StatusError
-from workflow_async.opencast import calls
+from workflow_async.opencast import calls, event_calls, params, server_calls
 from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_scan import EventPage, NoList, Row
 from workflow_async.opencast.event_search import EventSearch
@@ -66,7 +66,7 @@ class EventSender:
 
     async def __call__(self, call: Call[Any], /) -> Any:
         """Send the call for a page of workflows or of events."""
-        if call.path == calls.EVENTS:
+        if call.path == event_calls.EVENTS:
             return await self._event_page(call)
         try:
             page = await self.send_page(call)
@@ -149,7 +149,7 @@ class EventSender:
 
     async def _read_instances(self, event: Event) -> Sequence[Row] | None:
         try:
-            call = calls.rows_of_event(event.id)
+            call = event_calls.rows_of_event(event.id)
         except InvalidArgument:  # the id does not fit into a path
             return None
         try:
@@ -213,14 +213,14 @@ class EventSender:
     @property
     def _wanted(self) -> Params:
         """The fields that the filters and the caller need."""
-        needed = calls.including(withoperations=self.search.reads_operations)
+        needed = params.including(withoperations=self.search.reads_operations)
         return tuple(dict.fromkeys((*self.include, *needed)))
 
     async def _read_version(self) -> None:
         """Read the server's API version for errors, once. It stays None if it cannot be read."""
         if self.routes.version is None:
             with suppress(CallError):
-                self.routes.version = (await self.send(calls.get_version())).default
+                self.routes.version = (await self.send(server_calls.get_version())).default
 
 
 def with_successors(workflows: Sequence[Workflow], source: Source) -> tuple[Workflow, ...]:

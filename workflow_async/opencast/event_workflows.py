@@ -5,7 +5,7 @@ from attrs import define, field
 from workflow_async._listing.listing import Listing
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.errors import Forbidden, ListingNotSupported, NotFound
-from workflow_async.opencast import calls, filters
+from workflow_async.opencast import calls, event_calls, filters, params, server_calls
 from workflow_async.opencast.event_query import EventQuery
 from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.known_workflows import KnownWorkflows
@@ -35,7 +35,7 @@ class EventWorkflows:
     async def learn_release(self) -> None:
         """Find out from the server's version whether it has a list of workflows. Later calls send nothing."""
         if not self._knows_release:
-            version = await self._sender.read(calls.get_version())
+            version = await self._sender.read(server_calls.get_version())
             self.can_list = self.can_list and version.lists_workflows
             self._knows_release = True
 
@@ -52,7 +52,7 @@ class EventWorkflows:
                 return tuple([workflow async for workflow in self._listing({"event_id": event_id})])
             except ListingNotSupported:
                 self.can_list = False
-        return await self._sender.read(calls.workflows_of_event(event_id))
+        return await self._sender.read(event_calls.workflows_of_event(event_id))
 
     async def visible(self, event_id: str) -> tuple[Workflow, ...] | None:
         """Return the workflows of an event, or None if this user may not read them."""
@@ -80,7 +80,7 @@ class EventWorkflows:
     async def find_event(self, event_id: str) -> Event | None:
         """Return an event from the list of events, or None if this user does not see the event there."""
         try:
-            found = await self._sender.read(calls.events_by_id([event_id]))
+            found = await self._sender.read(event_calls.events_by_id([event_id]))
         except (Forbidden, NotFound):
             return None
         return found[0] if found else None
@@ -97,7 +97,7 @@ class EventWorkflows:
     async def events_in_processing(self) -> set[str]:
         """Return the ids of all events that have a running workflow."""
         events = Listing(
-            self._sender.read, calls.list_events(filter=PROCESSING, size=PAGE_SIZE), lambda event: event.id
+            self._sender.read, event_calls.list_events(filter=PROCESSING, size=PAGE_SIZE), lambda event: event.id
         )
         return {event.id async for event in events}
 
@@ -105,7 +105,7 @@ class EventWorkflows:
         first = calls.list_workflows(
             filter=WorkflowQuery.of(**filter).on_the_wire(),
             sort="",
-            include=calls.including(withoperations="event_id" in filter),
+            include=params.including(withoperations="event_id" in filter),
             size=PAGE_SIZE,
         )
         return Listing(self._sender.read, first, lambda workflow: workflow.id)

@@ -15,7 +15,7 @@ from workflow_async._listing.resume import ResumePoint
 from workflow_async._listing.scan import MAX_AHEAD, Scan, ScanState
 from workflow_async._listing.sequence import BatchScan
 from workflow_async.errors import InvalidArgument
-from workflow_async.opencast import calls
+from workflow_async.opencast import event_calls
 from workflow_async.opencast.event_query import EventFilters, EventListSort, EventQuery, event_sort
 from workflow_async.opencast.event_records import Event
 from workflow_async.settings import check_int, check_optional_int
@@ -97,8 +97,8 @@ class Events:
 
 def _batch_call(query: EventQuery, ids: Sequence[str]) -> Call[Page[Event]]:
     """Return the call for all events with these ids. There are at most as many as ids."""
-    return calls.list_events(filter=query.on_the_wire(ids), size=len(ids))
+    return event_calls.list_events(filter=query.on_the_wire(ids), size=len(ids))
 
 
 def _rows_call(filter: str, sort: str) -> Callable[[int, int], Call[Page[Event]]]:
-    return lambda offset, rows: calls.list_events(filter=filter, sort=sort, size=rows, offset=offset)
+    return lambda offset, rows: event_calls.list_events(filter=filter, sort=sort, size=rows, offset=offset)

@@ -13,8 +13,8 @@ from workflow_async._core.call import Call, Replay, Reply, Signature, path_segme
 from workflow_async._decode.json import json_rows, json_tree
 from workflow_async._decode.records import list_of, structure
 from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
-from workflow_async.opencast.calls import STARTUP_PAGES
 from workflow_async.opencast.incidents import Incident, incident_converter
+from workflow_async.opencast.responses import STARTUP_PAGES
 
 T = TypeVar("T")
 

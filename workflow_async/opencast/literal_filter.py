@@ -11,7 +11,7 @@ from attrs import define, field
 
 from workflow_async._core.call import Call
 from workflow_async._listing.prefetch import Send
-from workflow_async.opencast import calls
+from workflow_async.opencast import event_calls
 from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_texts import searched_texts
 from workflow_async.opencast.filters import split_by_size
@@ -38,7 +38,7 @@ class LiteralFilter:
         rows = [row for row in page.items if isinstance(row, Workflow)]
         events: dict[str, Event] = {}
         for event_ids in split_by_size(row.event_id for row in rows):
-            events |= {event.id: event for event in await self.send_events(calls.events_by_id(event_ids))}
+            events |= {event.id: event for event in await self.send_events(event_calls.events_by_id(event_ids))}
         self._passing.difference_update(row.id for row in rows)
         self._passing.update(w.id for w in rows if w.event_id in events and self._matches(w, events[w.event_id]))
         return page

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
 from workflow_async.monitor.system_source import SystemSource
-from workflow_async.opencast import calls
+from workflow_async.opencast import calls, event_calls, params
 from workflow_async.opencast.active_list import ActiveList
 from workflow_async.opencast.records import State, Workflow
 
@@ -56,7 +56,7 @@ class OpencastSource(SystemSource):
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """Get one workflow."""
-        return await self._send(calls.get_workflow(id, calls.including(withoperations=operations)))
+        return await self._send(calls.get_workflow(id, params.including(withoperations=operations)))
 
     async def find_changed(self, known: Sequence[Workflow]) -> Collection[int]:
         """Return the ids of the workflows whose event shows another state or none.
@@ -65,7 +65,7 @@ class OpencastSource(SystemSource):
         workflows count as changed.
         """
         event_ids = [workflow.event_id for workflow in known if _fits_filter(workflow.event_id)]
-        states = await self._send(calls.event_states(event_ids)) if event_ids else {}
+        states = await self._send(event_calls.event_states(event_ids)) if event_ids else {}
         return [workflow.id for workflow in known if states.get(workflow.event_id) is not workflow.state]
 
     def recalled(self, id: int, state_text: str, identity: tuple[str | None, ...]) -> Workflow:

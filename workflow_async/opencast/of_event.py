@@ -7,7 +7,7 @@ from workflow_async._core.call import OnUnreadable
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.prefetch import Send
 from workflow_async.errors import Forbidden, InvalidArgument, ListingNotSupported, NotFound
-from workflow_async.opencast import calls
+from workflow_async.opencast import calls, event_calls, params
 from workflow_async.opencast.event_sender import with_successors
 from workflow_async.opencast.list_routes import ListRoutes
 from workflow_async.opencast.query import WorkflowQuery
@@ -26,7 +26,7 @@ async def get_workflows_of_event(
     Raises:
         Forbidden, NotFound: the internal endpoint refused the request, and the server has no list.
     """
-    call = calls.workflows_of_event(event_id, unreadable=unreadable)
+    call = event_calls.workflows_of_event(event_id, unreadable=unreadable)
     if routes.has_list:
         listed = await _listed(send, routes, event_id, unreadable)
         if listed is not None:
@@ -47,7 +47,7 @@ async def _listed(send: Send, routes: ListRoutes, event_id: str, unreadable: OnU
         filter = WorkflowQuery.of(event_id=event_id).on_the_wire()
     except InvalidArgument:
         return None
-    include = calls.including(withoperations=True, withconfiguration=True)
+    include = params.including(withoperations=True, withconfiguration=True)
     first = calls.list_workflows(filter=filter, sort="", include=include, size=PAGE_SIZE)
     try:
         found = [w async for w in Listing(send, first, attrgetter("id"), unreadable=unreadable)]

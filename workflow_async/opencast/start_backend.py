@@ -21,7 +21,7 @@ from workflow_async.errors import (
     NotFound,
     StartOutcomeUnknown,
 )
-from workflow_async.opencast import calls
+from workflow_async.opencast import calls, definition_calls, event_calls, params
 from workflow_async.opencast.count_calls import count_calls
 from workflow_async.opencast.event_workflows import ACTIVE_STATES, EventWorkflows
 from workflow_async.opencast.evidence import find_start
@@ -32,7 +32,7 @@ from workflow_async.settings import check_optional_int
 INDEX_LAG = 12.0
 """Seconds after which the list shows every workflow. Its index lags up to 10 s behind the database."""
 
-PANELS = calls.including(withconfigurationpanel=True, withconfigurationpaneljson=True)
+PANELS = params.including(withconfigurationpanel=True, withconfigurationpaneljson=True)
 
 
 @frozen
@@ -113,7 +113,7 @@ class OpencastStarts:
         """
         start = self.check(ticket)
         if start.configuration:
-            call = calls.get_definition(start.definition_id, PANELS)
+            call = definition_calls.get_definition(start.definition_id, PANELS)
             (await self._sender.transport.send(call)).check(start.configuration)
 
     async def send(self, ticket: Ticket, include: Params = (), *, timeout: float | None = None) -> Workflow:
@@ -239,7 +239,7 @@ class OpencastStarts:
 
     async def _check_event(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
         """Return what the event itself shows if its workflows are hidden. None if it never had a workflow."""
-        events = await self._sender.read(calls.events_by_id([event]))
+        events = await self._sender.read(event_calls.events_by_id([event]))
         state = events[0].processing_state if events else None
         if events and state is None:
             return None

@@ -8,7 +8,7 @@ import pytest
 from tests.support.journal_files import ticket
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.errors import CallError, ConnectFailed, ConnectionBroken, StartOutcomeUnknown
-from workflow_async.opencast import calls
+from workflow_async.opencast import calls, event_calls
 
 
 class FakeTransport:
@@ -63,6 +63,6 @@ async def test_a_start_that_was_not_sent_raises_its_own_error() -> None:
 
 async def test_a_read_is_not_retried_while_the_server_is_unavailable() -> None:
     transport = FakeTransport()
-    await sender(transport).read(calls.workflows_of_event("e"))
+    await sender(transport).read(event_calls.workflows_of_event("e"))
     ((call, timeout),) = transport.sent
     assert (call.retries_unavailable, timeout) == (False, None)

@@ -26,7 +26,7 @@ from workflow_async.errors import (
     UnexpectedContent,
     UnexpectedRedirect,
 )
-from workflow_async.opencast import calls as opencast
+from workflow_async.opencast import calls as opencast, definition_calls, event_calls
 from workflow_async.preservica import calls as preservica
 
 JETTY = (
@@ -73,7 +73,7 @@ BY_ID = {
     "get": opencast.get_workflow(7),
     "change": opencast.change_state(7, "stopped"),
     "delete": opencast.delete_workflow(7),
-    "definition": opencast.get_definition("fast"),
+    "definition": definition_calls.get_definition("fast"),
 }
 
 
@@ -99,7 +99,7 @@ def test_the_texts_of_opencast_are_its_own_whatever_their_content_type(call: Cal
     assert author_of(call, Reply(status, {"content-type": "application/json"}, text.encode())) is Author.API
 
 
-@pytest.mark.parametrize("call", [*BY_ID.values(), preservica.get_workflow(7), opencast.workflows_of_event("e")])
+@pytest.mark.parametrize("call", [*BY_ID.values(), preservica.get_workflow(7), event_calls.workflows_of_event("e")])
 @pytest.mark.parametrize("text", ["Workflow 7 is not known", '{"message": "Not Found"}', "Nicht gefunden"])
 def test_an_unknown_text_needs_a_control_request(call: Call[Any], text: str) -> None:
     assert author_of(call, Reply(404, {}, text.encode())) is Author.UNKNOWN
@@ -107,7 +107,7 @@ def test_an_unknown_text_needs_a_control_request(call: Call[Any], text: str) -> 
 
 @pytest.mark.parametrize("body", [JETTY_PAGE, NGINX, b""])
 def test_without_a_known_text_an_html_page_and_an_empty_body_need_a_control_request(body: bytes) -> None:
-    for call in (preservica.get_workflow(7), preservica.list_contexts(()), opencast.workflows_of_event("e")):
+    for call in (preservica.get_workflow(7), preservica.list_contexts(()), event_calls.workflows_of_event("e")):
         assert author_of(call, Reply(404, {}, body)) is Author.UNKNOWN
 
 

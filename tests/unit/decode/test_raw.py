@@ -12,7 +12,7 @@ from workflow_async._core.call import Page, Reply, UnreadableRow
 from workflow_async._decode.json import json_tree
 from workflow_async._decode.raw import cut_elements, with_raw, with_raw_rows
 from workflow_async._decode.xml import reference_xml_tree
-from workflow_async.opencast import calls as opencast
+from workflow_async.opencast import calls as opencast, params
 from workflow_async.preservica import calls as preservica
 
 OBJECT = {"identifier": 7, "state": "running", "event_identifier": "e-1", "unknown": [1.50, None]}
@@ -25,12 +25,12 @@ def reply(value: object) -> Reply:
 
 def page_of(*rows: object) -> Page[Any]:
     """Return a page of Opencast's list with the rows kept."""
-    call = opencast.list_workflows(filter="", sort="", include=opencast.including(withoperations=True), size=len(rows))
+    call = opencast.list_workflows(filter="", sort="", include=params.including(withoperations=True), size=len(rows))
     return with_raw_rows(call, json_tree).read(reply(rows))
 
 
 def test_a_record_holds_the_object_as_the_server_sent_it() -> None:
-    call = opencast.get_workflow(7, opencast.including(withoperations=True))
+    call = opencast.get_workflow(7, params.including(withoperations=True))
     record = with_raw(call, json_tree).read(reply(OBJECT))
     assert record.raw == OBJECT
     assert record.operations == ()

@@ -9,7 +9,7 @@ import pytest
 
 from workflow_async._core.call import Call, ParameterValue, Replay
 from workflow_async.errors import InvalidArgument
-from workflow_async.opencast import calls
+from workflow_async.opencast import calls, definition_calls, params, server_calls
 
 
 def form(call: Call[object]) -> Mapping[str, list[str]]:
@@ -24,7 +24,7 @@ def test_the_limit_is_always_sent() -> None:
 
 
 def test_filter_sort_and_requested_fields_are_query_parameters() -> None:
-    include = calls.including(withoperations=True, withconfiguration=False)
+    include = params.including(withoperations=True, withconfiguration=False)
     call = calls.list_workflows(filter="state:running", sort="event_title:ASC", include=include, size=3, offset=7)
     assert call.params == (
         ("filter", "state:running"),
@@ -87,60 +87,13 @@ def test_state_and_configuration_are_sent_in_separate_requests() -> None:
     assert calls.change_state(7, "paused").path == "/api/workflows/7"
 
 
-def test_ids_of_events_and_definitions_are_one_segment_of_the_path() -> None:
-    assert calls.get_definition("my flow").path == "/api/workflow-definitions/my%20flow"
-    assert calls.workflows_of_event("e-1").path == "/workflow/mediaPackage/e-1/instances.json"
-    for hostile in ("", ".", "..", "a/b", "a%2fb", "a?b", "a\\b", "a#b"):
-        with pytest.raises(InvalidArgument):
-            calls.get_definition(hostile)
-        with pytest.raises(InvalidArgument):
-            calls.workflows_of_event(hostile)
-    with pytest.raises(InvalidArgument, match="/ .* ; % "):
-        calls.get_definition("a;b")
-
-
-@pytest.mark.parametrize(
-    ("event", "quoted"),
-    [
-        ("a;b", "a%3Bb"),
-        (";", "%3B"),
-        (";jsessionid=1", "%3Bjsessionid%3D1"),
-        ("track-1_2.3:4;(5)", "track-1_2.3%3A4%3B%285%29"),
-    ],
-)
-def test_every_character_of_an_events_id_is_quoted_correctly(event: str, quoted: str) -> None:
-    assert calls.workflows_of_event(event).path == f"/workflow/mediaPackage/{quoted}/instances.json"
-
-
-def test_definitions_are_requested_without_a_limit_unless_one_is_given() -> None:
-    assert calls.list_definitions(filter="", sort="", include=(), limit=None).params == ()
-    include = calls.including(withconfigurationpaneljson=True)
-    limited = calls.list_definitions(filter="tag:x", sort="title:ASC", include=include, limit=5)
-    assert limited.params == (
-        ("filter", "tag:x"),
-        ("sort", "title:ASC"),
-        ("limit", "5"),
-        ("withconfigurationpaneljson", "true"),
-    )
-
-
-def test_events_are_requested_by_filter_and_paged() -> None:
-    call = calls.list_events(filter="status:EVENTS.EVENTS.STATUS.PROCESSING", sort="title:ASC", size=50)
-    assert call.params == (
-        ("filter", "status:EVENTS.EVENTS.STATUS.PROCESSING"),
-        ("sort", "title:ASC"),
-        ("limit", "50"),
-        ("offset", "0"),
-    )
-
-
 def test_no_path_ends_with_a_slash() -> None:
     some = [
         calls.start_workflow("e", "d", None),
         calls.get_workflow(1),
         calls.delete_workflow(1),
-        calls.get_version(),
-        calls.get_me(),
-        calls.list_definitions(filter="", sort="", include=(), limit=None),
+        server_calls.get_version(),
+        server_calls.get_me(),
+        definition_calls.list_definitions(filter="", sort="", include=(), limit=None),
     ]
     assert not any(call.path.endswith("/") for call in some)

@@ -16,7 +16,7 @@ from tests.support.opencast_releases import on_11, on_all
 from workflow_async import OpencastClient
 from workflow_async._core.call import Page, Reply
 from workflow_async.errors import AlreadyFinished, DecodeError, InvalidArgument
-from workflow_async.opencast import Definition, DefinitionSort, OperationState, State, Workflow, calls
+from workflow_async.opencast import Definition, DefinitionSort, OperationState, State, Workflow, calls, definition_calls
 from workflow_async.opencast.converter import with_documented_keys
 from workflow_async.opencast.definition_order import DefinitionOrder
 from workflow_async.sandbox import ManualClock, Sandbox
@@ -252,12 +252,12 @@ async def test_the_example_of_a_definition_is_read_as_it_is_written() -> None:
 )
 def test_an_id_stands_only_for_an_identifier_that_is_absent(row: Any, fault: str) -> None:
     with pytest.raises(DecodeError, match=fault):
-        calls.get_definition("fast").read(Reply(200, {}, json.dumps(row).encode()))
+        definition_calls.get_definition("fast").read(Reply(200, {}, json.dumps(row).encode()))
 
 
 def test_an_id_beside_the_keys_of_servers_stays_in_extra() -> None:
     row = {"identifier": "fast", "id": "other", "operations": [{"operation": "series", "id": "x"}]}
-    definition = calls.get_definition("fast").read(Reply(200, {}, json.dumps(row).encode()))
+    definition = definition_calls.get_definition("fast").read(Reply(200, {}, json.dumps(row).encode()))
     assert (definition.id, definition.extra) == ("fast", {"id": "other"})
     assert definition.operations is not None
     assert (definition.operations[0].operation, definition.operations[0].extra) == ("series", {"id": "x"})

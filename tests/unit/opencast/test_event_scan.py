@@ -11,7 +11,7 @@ from workflow_async._core.call import Call, Page, UnreadableRow
 from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindow
 from workflow_async._listing.scan import ScanState
 from workflow_async.errors import ListingIncomplete
-from workflow_async.opencast import calls
+from workflow_async.opencast import event_calls
 from workflow_async.opencast.event_records import Event
 from workflow_async.opencast.event_scan import EventPage, EventScan, FallbackScan, NoList
 from workflow_async.opencast.known_workflows import MAX_EVENTS, KnownWorkflows
@@ -26,7 +26,7 @@ def workflow(id: int) -> Workflow:
 
 
 def rows_call(filter: str) -> Any:
-    return lambda offset, rows: calls.list_events(filter=filter, size=rows, offset=offset)
+    return lambda offset, rows: event_calls.list_events(filter=filter, size=rows, offset=offset)
 
 
 def event_scan(*filters: str, limit: int | None = None) -> EventScan:

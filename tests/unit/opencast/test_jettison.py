@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from workflow_async._core.call import Reply
 from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
-from workflow_async.opencast import Operation, OperationState, State, Workflow, calls
+from workflow_async.opencast import Operation, OperationState, State, Workflow, calls, event_calls
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "opencast"
 ROW: dict[str, Any] = {"id": 7, "state": "RUNNING", "template": "fast"}
@@ -20,7 +20,7 @@ ROW: dict[str, Any] = {"id": 7, "state": "RUNNING", "template": "fast"}
 
 def read(body: str | bytes, event: str = "e-1", **options: Any) -> tuple[Workflow, ...]:
     sent = body if isinstance(body, bytes) else body.encode()
-    return calls.workflows_of_event(event, **options).read(Reply(200, {}, sent))
+    return event_calls.workflows_of_event(event, **options).read(Reply(200, {}, sent))
 
 
 def sample(name: str, event: str = "e-1") -> tuple[Workflow, ...]:

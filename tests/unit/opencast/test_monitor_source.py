@@ -15,7 +15,7 @@ from workflow_async import OpencastClient
 from workflow_async.errors import RateLimited, ServerError
 from workflow_async.monitor._engine.bulk import BULK_SIZE
 from workflow_async.monitor._engine.observation import conflicting, merged
-from workflow_async.opencast import Operation, OperationState, State, Workflow, calls
+from workflow_async.opencast import Operation, OperationState, State, Workflow, event_calls
 from workflow_async.opencast.monitor_source import OpencastSource, _fits_filter
 
 
@@ -116,7 +116,7 @@ async def test_without_an_event_whose_id_fits_no_request_is_sent() -> None:
 
 @given(st.lists(st.text(string.ascii_letters + "-_.", max_size=300), min_size=BULK_SIZE, max_size=BULK_SIZE))
 def test_the_url_of_a_bulk_check_is_short_enough_for_servers(names: list[str]) -> None:
-    call = calls.event_states([name for name in names if _fits_filter(name)])
+    call = event_calls.event_states([name for name in names if _fits_filter(name)])
     assert len(str(httpx.QueryParams(call.params))) < 8000
 
 

@@ -12,12 +12,23 @@ from hypothesis import given, strategies as st
 from workflow_async import Phase
 from workflow_async._core.call import Call, Reply
 from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, UnexpectedContent
-from workflow_async.opencast import Definition, Event, OperationState, State, Workflow, calls
+from workflow_async.opencast import (
+    Definition,
+    Event,
+    OperationState,
+    State,
+    Workflow,
+    calls,
+    definition_calls,
+    event_calls,
+    params,
+    server_calls,
+)
 
 T = TypeVar("T")
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "opencast"
-WITH_BOTH = calls.including(withoperations=True, withconfiguration=True)
+WITH_BOTH = params.including(withoperations=True, withconfiguration=True)
 EVENT = "f41e4417-b841-4d20-a466-f98ddfbe4c2a"
 
 
@@ -188,13 +199,13 @@ def test_operations_that_cannot_be_read_are_none_and_kept_as_they_came() -> None
 
 def test_a_state_of_an_event_that_cannot_be_read_is_unknown_and_not_none() -> None:
     body = b'[{"identifier": "e-1", "processing_state": 7}, {"identifier": "e-2", "processing_state": ""}]'
-    unreadable, none = calls.list_events(filter="", size=2).read(Reply(200, {}, body)).items
+    unreadable, none = event_calls.list_events(filter="", size=2).read(Reply(200, {}, body)).items
     assert (unreadable.processing_state, unreadable.extra) == (State.UNKNOWN, {"processing_state": 7})
     assert none.processing_state is None
 
 
 def test_versions_that_cannot_be_read_do_not_hide_the_default() -> None:
-    record = calls.get_version().read(Reply(200, {}, b'{"default": "v1.7.0", "versions": "v1.7.0"}'))
+    record = server_calls.get_version().read(Reply(200, {}, b'{"default": "v1.7.0", "versions": "v1.7.0"}'))
     assert (record.lists_workflows, record.versions, record.extra) == (True, (), {"versions": "v1.7.0"})
 
 
@@ -218,13 +229,13 @@ def test_a_row_that_cannot_be_read_keeps_its_place_in_a_page() -> None:
 
 
 def test_an_event_that_cannot_be_read_is_left_out() -> None:
-    call = calls.events_by_id(["e-1", "e-2"])
+    call = event_calls.events_by_id(["e-1", "e-2"])
     found = call.read(Reply(200, {}, b'[{"identifier": 7}, {"identifier": "e-2", "created": 3}, null]'))
     assert [event.id for event in found] == ["e-2"]
 
 
 def test_a_bulk_check_reads_the_id_and_the_state_of_an_event_only() -> None:
-    call = calls.event_states(["e-1", "e-2", "e-3", "e-4", "e-5"])
+    call = event_calls.event_states(["e-1", "e-2", "e-3", "e-4", "e-5"])
     rows = [
         {"identifier": "e-1", "processing_state": "RUNNING", "created": 7, "title": ["x"]},
         {"identifier": "e-2", "processing_state": ""},
@@ -255,8 +266,8 @@ def test_a_bulk_check_reads_the_id_and_the_state_of_an_event_only() -> None:
 )
 def test_a_bulk_check_finds_the_states_that_the_events_have(rows: list[Any]) -> None:
     reply = Reply(200, {}, json.dumps(rows).encode())
-    events = calls.events_by_id(["a", "b"]).read(reply)
-    assert calls.event_states(["a", "b"]).read(reply) == {event.id: event.processing_state for event in events}
+    events = event_calls.events_by_id(["a", "b"]).read(reply)
+    assert event_calls.event_states(["a", "b"]).read(reply) == {event.id: event.processing_state for event in events}
 
 
 def test_booleans_and_numbers_that_are_texts_as_documented_are_read_too() -> None:
@@ -277,7 +288,7 @@ def test_a_response_about_another_workflow_is_refused() -> None:
 
 def test_a_response_about_another_definition_is_refused() -> None:
     with pytest.raises(ResponseMismatch, match="definition slow"):
-        read(calls.get_definition("slow"), "definition.json")
+        read(definition_calls.get_definition("slow"), "definition.json")
 
 
 def test_a_login_page_is_never_read_as_a_workflow() -> None:
@@ -318,8 +329,8 @@ def test_a_page_larger_than_requested_is_read_completely() -> None:
 
 
 def definition(sample: str) -> Definition:
-    include = calls.including(withoperations=True, withconfigurationpanel=True, withconfigurationpaneljson=True)
-    return read(calls.get_definition("fast", include), sample)
+    include = params.including(withoperations=True, withconfigurationpanel=True, withconfigurationpaneljson=True)
+    return read(definition_calls.get_definition("fast", include), sample)
 
 
 def test_a_definition_has_identifier_and_operation_where_the_document_says_id() -> None:
@@ -341,7 +352,7 @@ def test_a_definition_is_read_with_the_keys_of_the_document_too() -> None:
 
 
 def test_definitions_are_one_page() -> None:
-    call = calls.list_definitions(filter="", sort="", include=(), limit=None)
+    call = definition_calls.list_definitions(filter="", sort="", include=(), limit=None)
     page = call.read(Reply(200, {}, b"[" + (SAMPLES / "definition.json").read_bytes() + b"]"))
     assert ([item.id for item in page.items], page.next) == (["fast"], None)
     with pytest.raises(DecodeError, match="expected a list"):
@@ -349,7 +360,7 @@ def test_definitions_are_one_page() -> None:
 
 
 def test_events_have_states_in_upper_case_or_none() -> None:
-    page = read(calls.list_events(filter="", size=100), "events.json")
+    page = read(event_calls.list_events(filter="", size=100), "events.json")
     assert [(e.id, e.processing_state, e.series) for e in page.items] == [
         ("e-1", State.RUNNING, "s-1"),
         ("e-2", None, ""),
@@ -369,7 +380,7 @@ def test_events_have_states_in_upper_case_or_none() -> None:
 def test_the_workflows_of_an_event_are_read_from_an_object_a_list_or_nothing(
     sample: str, expected: list[tuple[int, State]]
 ) -> None:
-    records = read(calls.workflows_of_event("e-1"), sample)
+    records = read(event_calls.workflows_of_event("e-1"), sample)
     assert [(record.id, record.state) for record in records] == expected
     assert all((r.event_id, r.definition_id, r.creator) == ("e-1", "fast", "admin") for r in records)
     assert all(r.state_text.islower() for r in records)
@@ -377,16 +388,16 @@ def test_the_workflows_of_an_event_are_read_from_an_object_a_list_or_nothing(
 
 
 def test_the_version_decides_whether_workflows_can_be_listed() -> None:
-    version = read(calls.get_version(), "version.json")
+    version = read(server_calls.get_version(), "version.json")
     assert (version.default, version.number, version.lists_workflows) == ("v1.11.0", (1, 11, 0), False)
     older = read(
-        calls.get_version(), "version.json", lambda text: text.replace('default": "v1.11.0', 'default": "v1.7.0')
+        server_calls.get_version(), "version.json", lambda text: text.replace('default": "v1.11.0', 'default": "v1.7.0')
     )
     assert older.lists_workflows
 
 
 def test_me_is_the_user_of_the_credentials() -> None:
-    assert read(calls.get_me(), "me.json").username == "admin"
+    assert read(server_calls.get_me(), "me.json").username == "admin"
 
 
 STARTED = b'{"identifier": 3170, "state": "instantiated", "event_identifier": "e-1"}'
