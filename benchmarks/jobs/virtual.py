@@ -67,6 +67,11 @@ class Source:
         """List the active workflows on one page."""
         return Listing(self._page, Call("GET", "/", lambda _: Page[Workflow](())), lambda workflow: workflow.id)
 
+    async def list_mark(self, rows: int) -> int:
+        """Return the number of active workflows."""
+        await anyio.sleep(LATENCY)
+        return len(self.alive)
+
     async def _page(self, _: Call[Any], /) -> Any:
         await anyio.sleep(LATENCY)
         workflows = [self._workflow(id) for id in sorted(self.alive)]

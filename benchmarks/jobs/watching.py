@@ -37,11 +37,14 @@ class RunningWaits:
 
 @asynccontextmanager
 async def watching(system: str, url: str, watched: Iterable[int], **settings: Any) -> AsyncIterator[RunningWaits]:
-    """Run `wait()` for each id. Each workflow has been checked once or twice when the block starts."""
+    """Run `wait()` for each id. Each workflow has been checked once or twice when the block starts.
+
+    The waits need states, so every poll reads the list.
+    """
     stepped = SteppedClock()
     async with client(system, url, stepped.clock, **settings) as one:
         stepped.attach(one.workflows._poller.engine)  # noqa: SLF001  # The engine is measured.
-        waits = [asyncio.create_task(one.workflows.wait(id, poll=POLL)) for id in watched]
+        waits = [asyncio.create_task(one.workflows.wait(id, poll=POLL, parked="return")) for id in watched]
         await stepped.wait_idle()
         await stepped.advance()
         yield RunningWaits(stepped, waits)

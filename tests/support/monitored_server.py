@@ -113,6 +113,10 @@ class Server:
         after = _from(place + PAGE_SIZE, operations=operations) if place + PAGE_SIZE < len(going) else None
         return Page(page, after)
 
+    async def list_mark(self, rows: int) -> int:
+        """Return the number of workflows that have not ended."""
+        return sum(isinstance(row, Record) and not row.phase.final for row in self.workflows.values())
+
     async def get(self, id: int, *, operations: bool) -> Any:
         """Return the record that a workflow has when the request is sent."""
         self.gets.append((_now(), id, operations))

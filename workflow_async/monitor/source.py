@@ -1,6 +1,6 @@
 """What a system has to offer so that its workflows can be polled."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -42,6 +42,14 @@ class Source(Protocol[W]):
         """Return a listing of the workflows that have not ended.
 
         `rows` is the expected length of the list. That many rows may be requested ahead.
+        """
+        ...
+
+    async def list_mark(self, rows: int) -> Hashable:
+        """Return what changes when a workflow appears in the list of active workflows or leaves it. Send one request.
+
+        `rows` is the length of the list when it was read last. If the mark is the same, the list may still have changed
+        if as many workflows have left it as have appeared.
         """
         ...
 

@@ -70,6 +70,13 @@ class WaitOptions(Generic[W]):
         """True if every record is shown to the caller, who may want its operations."""
         return self.until is not None or self.on_change is not None
 
+    @property
+    def tracking(self) -> Tracking:
+        """What these waits ask for each workflow."""
+        needs_operations = self.needs_operations
+        ends_only = not needs_operations and self.parked == "wait"
+        return Tracking(self.poll, operations=needs_operations, ends_only=ends_only)
+
     def ignores(self, event: WatchEvent[W]) -> bool:
         """Return True for an event about which nothing is done, whatever comes before or after it."""
         return not self.needs_operations and self.outcome(event) is None
@@ -151,7 +158,7 @@ class OutcomeStream(Generic[W]):
     def _join(self) -> Subscription[W]:
         timeout = self._options.timeout
         subscription = Subscription[W](
-            Tracking(self._options.poll, operations=self._options.needs_operations),
+            self._options.tracking,
             deadline=None if timeout is None else self._poller.clock.now() + timeout,
             ignores=self._options.ignores,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from workflow_async._core.call import Call, Page
+from workflow_async._core.call import Call, Page, Params
 from workflow_async._decode.json import SplitArray, split_array
 from workflow_async._decode.records import complete_page
 from workflow_async._decode.row_memory import MAX_CALLS, RowMemory
@@ -17,6 +17,11 @@ from workflow_async.opencast.responses import LISTED, with_requested
 ACTIVE = WorkflowQuery.of(state_not=ENDED).on_the_wire()
 
 
+def active_rows(offset: int, size: int, include: Params = ()) -> Call[Page[Workflow]]:
+    """Return the call for some rows of the list."""
+    return list_workflows(filter=ACTIVE, sort="", include=include, size=size, offset=offset)
+
+
 class ActiveList:
     """The list of the workflows that have not ended, as it was read last, with or without their operations."""
 
@@ -27,8 +32,7 @@ class ActiveList:
         """Returns the call for a page, given the offset of its first row and the number of rows."""
 
     def _page(self, offset: int, size: int) -> Call[Page[Workflow]]:
-        call = list_workflows(filter=ACTIVE, sort="", include=self._include, size=size, offset=offset)
-        return self.memory.remembering(call, (offset, size))
+        return self.memory.remembering(active_rows(offset, size, self._include), (offset, size))
 
     def _read_rows(self, split: SplitArray, known: list[Workflow | None], new: Sequence[int]) -> Page[Workflow] | None:
         trees = (split.tree(split.rows[place]) for place in new)

@@ -1,6 +1,6 @@
 """Checks the workflows of an Opencast for the monitor."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import ClassVar
@@ -11,7 +11,7 @@ from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
 from workflow_async.monitor.system_source import SystemSource
 from workflow_async.opencast import calls, event_calls, params
-from workflow_async.opencast.active_list import ActiveList
+from workflow_async.opencast.active_list import ActiveList, active_rows
 from workflow_async.opencast.records import State, Workflow
 
 PAGE_SIZE = 200
@@ -53,6 +53,14 @@ class OpencastSource(SystemSource):
             attrgetter("id"),
             unreadable="skip",  # a workflow that the list does not show is read by a GET
         )
+
+    async def list_mark(self, rows: int) -> Hashable:
+        """Return the length and the id of the last row, which has no other after it while the length is the same.
+
+        The list has no total, and counts need ROLE_ADMIN.
+        """
+        page = await self._send(active_rows(max(rows - 1, 0), 2))
+        return rows, tuple(workflow.id for workflow in page.items)
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """Get one workflow."""

@@ -7,7 +7,7 @@ from workflow_async._core.call import Call, Page
 from workflow_async._decode.records import complete_page
 from workflow_async._decode.row_memory import MAX_CALLS, RowMemory
 from workflow_async._decode.xml_split import SplitElements, split_elements
-from workflow_async.preservica.calls import ROW, list_workflows, total_count
+from workflow_async.preservica.calls import ROW, list_mark, list_workflows, total_count
 from workflow_async.preservica.converter import CONVERTER
 from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import State, Workflow
@@ -19,7 +19,10 @@ class ActiveList:
     """The list of the workflows that have not ended, as it was read last."""
 
     def __init__(self) -> None:
-        self._query = WorkflowQuery.of(state=ACTIVE).on_the_wire()
+        query = WorkflowQuery.of(state=ACTIVE)
+        self._query = query.on_the_wire()
+        self.mark = list_mark(query.on_the_wire(newest_first=True))
+        """The call for the length of the list and the id of its newest workflow."""
         self.memory = RowMemory(_split, _read_rows)
         self.page = lru_cache(MAX_CALLS)(self._page)
         """Returns the call for a page, given the offset of its first row and the number of rows."""

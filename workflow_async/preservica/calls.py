@@ -25,6 +25,7 @@ XML = "application/xml"
 START_STATUSES = frozenset({200, 201, 202})
 ROW = "WorkflowInstance"
 """The element of a workflow in a list."""
+ONE_ROW: Params = (("start", "0"), ("max", "1"))
 CHANGE_STATUSES = frozenset({200, 202})
 
 
@@ -48,8 +49,12 @@ def including(**flags: bool) -> Params:
 
 def count_workflows(query: Params) -> Call[int]:
     """Return the call for the number of workflows: a page with one row and the total."""
-    params = (*query, ("start", "0"), ("max", "1"))
-    return Call("GET", INSTANCES, _read_total, params, accept=XML, name="workflows.count")
+    return Call("GET", INSTANCES, _read_total, (*query, *ONE_ROW), accept=XML, name="workflows.count")
+
+
+def list_mark(query: Params) -> Call[tuple[int, int | None]]:
+    """Return the call for the length of a list and the id of its first row. The id is None if the list is empty."""
+    return Call("GET", INSTANCES, _read_mark, (*query, *ONE_ROW), accept=XML, name="workflows.list")
 
 
 def get_workflow(id: int) -> Call[Workflow]:
@@ -198,6 +203,11 @@ def _read_total(reply: Reply) -> int:
     if total < 0:
         raise DecodeError(f"expected a count, got {total} @ /TotalCount")
     return total
+
+
+def _read_mark(reply: Reply) -> tuple[int, int | None]:
+    rows = read_records(_rows(_read_root(reply, ROW), ROW), Workflow)
+    return _read_total(reply), rows[0].id if rows else None
 
 
 def _read_workflow(id: int, reply: Reply) -> Workflow:

@@ -1,6 +1,6 @@
 """Checks the workflows of a Preservica for the monitor."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import ClassVar
@@ -40,6 +40,10 @@ class PreservicaSource(SystemSource):
             attrgetter("id"),
             unreadable="skip",  # a workflow that the list does not show is read by a GET
         )
+
+    async def list_mark(self, rows: int) -> Hashable:
+        """Return the number of workflows that have not ended, and the id of the newest."""
+        return await self._send(self._list.mark)
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """Get one workflow with its errors."""

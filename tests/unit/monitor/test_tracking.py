@@ -62,6 +62,30 @@ def test_it_is_known_whether_any_workflow_is_tracked_with_operations() -> None:
     assert not tracked.any_detailed
 
 
+def test_only_ends_are_needed_while_no_watcher_asks_for_more() -> None:
+    tracked, ends, states = TrackedWorkflows(), Tracking(SLOW, ends_only=True), Tracking(FAST)
+    assert tracked.all_ends_only
+    tracked.add(1, ends)
+    tracked.add(2, ends)
+    assert tracked.all_ends_only
+    tracked.add(2, states)
+    assert not tracked.all_ends_only
+    tracked.add(2, ends)  # the other watcher may still be there
+    assert not tracked.all_ends_only
+    tracked.remove(2)
+    assert tracked.all_ends_only
+
+
+def test_the_lowest_ceiling_is_that_of_the_workflows_that_are_tracked() -> None:
+    tracked = TrackedWorkflows()
+    assert tracked.lowest_ceiling == Poll().ceiling
+    tracked.add(1, Tracking(Poll(interval=1, ceiling=300)))
+    tracked.add(2, Tracking(Poll(interval=5, ceiling=10)))
+    assert tracked.lowest_ceiling == 10
+    tracked.remove(2)
+    assert tracked.lowest_ceiling == 300
+
+
 def test_a_workflow_that_was_removed_leaves_nothing() -> None:
     tracked = TrackedWorkflows()
     tracked.add(1, Tracking(SLOW))

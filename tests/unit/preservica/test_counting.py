@@ -112,3 +112,17 @@ async def test_a_row_that_cannot_be_read_does_not_matter(clock: Clock) -> None:
 def test_every_total_is_read(total: int) -> None:
     body = f"<I><TotalCount>{total}</TotalCount><Count>0</Count></I>".encode()
     assert calls.count_workflows(()).read(Reply(200, {}, body)) == total
+
+
+def test_a_mark_is_the_total_and_the_newest_workflow() -> None:
+    call = calls.list_mark((("latestFirst", "true"),))
+    assert call.params == (("latestFirst", "true"), ("start", "0"), ("max", "1"))
+    row = "<WorkflowInstance><Id>7</Id><State>ACTIVE</State></WorkflowInstance>"
+    body = f'<W xmlns="{calls.NAMESPACE}"><TotalCount>3</TotalCount><Count>1</Count>{row}</W>'
+    assert call.read(Reply(200, {}, body.encode())) == (3, 7)
+    assert call.read(Reply(200, {}, b"<W><TotalCount>0</TotalCount></W>")) == (0, None)
+
+
+def test_a_mark_without_a_total_is_refused() -> None:
+    with pytest.raises(DecodeError, match="TotalCount"):
+        calls.list_mark(()).read(Reply(200, {}, b"<W/>"))

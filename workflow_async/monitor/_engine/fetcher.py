@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence, Set as AbstractSet
 from typing import Any, Generic, Literal, TypeVar
 
 from attrs import define, field
@@ -20,7 +20,8 @@ from workflow_async.errors import (
     WorkflowAsyncError,
 )
 from workflow_async.monitor._engine.backoff import LoadBackoff, announced_pause, poll_delay, scaled_delay
-from workflow_async.monitor._engine.fallback import BulkHealth, ListHealth
+from workflow_async.monitor._engine.fallback import DISABLED_FOR, BulkHealth, ListHealth
+from workflow_async.monitor._engine.list_gate import ListGate
 from workflow_async.monitor._engine.listener import Listener
 from workflow_async.monitor._engine.scheduler import RequestBatch, Scheduler
 from workflow_async.monitor._engine.timer import TIMER_SLACK
@@ -65,6 +66,7 @@ class Fetcher(Generic[W]):
     """Workflows that a hint was about while a request for them was in flight."""
     list_health: ListHealth = field(factory=ListHealth, init=False)
     bulk_health: BulkHealth = field(factory=BulkHealth, init=False)
+    _gate: ListGate = field(factory=ListGate, init=False)
 
     def renewed(self, scheduler: Scheduler) -> "Fetcher[W]":
         """Return a fetcher for another scheduler that knows what this one knows of the server."""
@@ -206,32 +208,66 @@ class Fetcher(Generic[W]):
     # The list
 
     async def _read_list(self) -> None:
-        began = asked = again = self.clock.now()
-        covered, changes, shown, pages = set(self.scheduler.by_list), self.tracker.changes, set[int](), 0
-        listed_changes = 0
-        rows = max(self.list_health.rows or 0, len(covered))
-        listing = self.source.list_active(operations=self.tracked.any_detailed, rows=rows)
+        """Read the list, unless its mark shows that it has not changed."""
+        began = again = self.clock.now()
         try:
-            async for page in listing.pages():
-                self.record_response(asked)
-                pages, before = pages + 1, self.tracker.changes
-                # Pages are requested ahead at unknown instants, so each row counts as old as the first request.
-                shown |= self.tracker.apply_page(page.items, began)
-                listed_changes += self.tracker.changes - before
-                asked = self.clock.now()
+            mark = await self._list_mark()
+            if self._gate.may_skip(mark, self.scheduler.by_list, began + TIMER_SLACK, self.tracked.lowest_ceiling):
+                self._list_skipped(began)
+            else:
+                await self._read_pages(began, mark)
         except CallError as error:
             again = self._list_failed(error, began)
         except WorkflowAsyncError as error:
             self.listener.on_fatal(error)
-        else:
-            self._polled("list", len(shown), listed_changes, began, requests=pages)
-            self._list_read(
-                pages, listing.report.rows, covered, shown, began, unchanged=changes == self.tracker.changes
-            )
         finally:
             if self.scheduler.list_in_flight:
                 self.scheduler.list_failed(again)
         self.listener.on_idle()
+
+    async def _list_mark(self) -> Hashable | None:
+        """Return the mark of the list. None if it was not requested, or the request failed."""
+        if self.once or not self.tracked.all_ends_only or self.scheduler.distrusts_list:
+            return None
+        if not self._gate.wants_mark(self.scheduler.pages, self.clock.now()):
+            return None
+        try:
+            return await self.source.list_mark(self.list_health.rows or 0)
+        except CallError as error:
+            self._mark_failed(error)
+            if self.scheduler.is_paused(self.clock.now()):
+                raise
+            return None
+
+    def _mark_failed(self, error: CallError) -> None:
+        """Request no mark for a while, or never again if it was refused. Its failure says nothing of the list."""
+        self.record_failure(error)
+        self._gate.disable(self.clock.now() + DISABLED_FOR if retryable(error, Replay.SAFE) else math.inf)
+
+    def _list_skipped(self, began: float) -> None:
+        """Note a list that was not read, because its mark is the same as before."""
+        self.record_response(began)
+        self.unchanged_lists += 1
+        self._polled("list", len(self.scheduler.by_list), 0, began)
+        self.scheduler.list_skipped(self._gate.skipped(began, self._next_list(began), self.tracked.lowest_ceiling))
+
+    async def _read_pages(self, began: float, mark: Hashable | None) -> None:
+        """Read all pages of the list. `mark` was requested before them."""
+        covered, changes, shown, pages = set(self.scheduler.by_list), self.tracker.changes, set[int](), 0
+        listed_changes, asked = 0, self.clock.now()
+        rows = max(self.list_health.rows or 0, len(covered))
+        listing = self.source.list_active(operations=self.tracked.any_detailed, rows=rows)
+        async for page in listing.pages():
+            self.record_response(asked)
+            pages, before = pages + 1, self.tracker.changes
+            # Pages are requested ahead at unknown instants, so each row counts as old as the first request.
+            shown |= self.tracker.apply_page(page.items, began)
+            listed_changes += self.tracker.changes - before
+            asked = self.clock.now()
+        unchanged = changes == self.tracker.changes
+        self._polled("list", len(shown), listed_changes, began, requests=pages)
+        self._list_read(pages, listing.report.rows, covered, shown, began, unchanged=unchanged)
+        self._gate.list_read(mark, shown, quiet=unchanged and covered <= shown)
 
     def apply_list(self, rows: Mapping[int, W], pages: int, began: float) -> None:
         """Apply the rows of a list that was read elsewhere since `began`. It stands for reading the list now."""
@@ -257,6 +293,7 @@ class Fetcher(Generic[W]):
     def _list_failed(self, error: CallError, began: float) -> float:
         """Apply a list that could not be read. Return the instant at which to read it again."""
         self.record_failure(error)
+        self._gate.list_failed()
         disabled_for = self.list_health.failed(error, self.scheduler.by_list)
         if disabled_for is not None:
             self.scheduler.disable_list(self.clock.now() + disabled_for)

@@ -225,6 +225,10 @@ class Scheduler:
                 self.stop_polling(id)
                 self.by_list.add(id)
 
+    def list_skipped(self, next_list_at: float) -> None:
+        """Note that the list was not read, because it has not changed. Read it at this instant."""
+        self.list_in_flight, self.next_list_at = False, next_list_at
+
     def list_failed(self, next_list_at: float) -> None:
         """Note that the list could not be read. Read it again at this instant."""
         self.list_in_flight, self.next_list_at = False, next_list_at

@@ -21,6 +21,8 @@ class Tracking:
     """True if changes of operations are reported."""
     stalled_after: float | timedelta | None = None
     """When a step has stalled: after a multiple of its usual length, or after a duration. None if not asked for."""
+    ends_only: bool = False
+    """True if changes between two active states are not reported."""
 
     @property
     def detailed(self) -> bool:
@@ -31,7 +33,8 @@ class Tracking:
         """Return what serves this watcher and another one that comes later."""
         faster = other.poll if other.poll.interval < self.poll.interval else self.poll
         stalled_after = self.stalled_after if other.stalled_after is None else other.stalled_after
-        merged = Tracking(faster, self.operations or other.operations, stalled_after)
+        ends_only = self.ends_only and other.ends_only
+        merged = Tracking(faster, self.operations or other.operations, stalled_after, ends_only)
         return self if merged == self else merged
 
 
@@ -51,6 +54,8 @@ class TrackedWorkflows:
     _polls: Counter[Poll] = field(factory=Counter, init=False)
     _detailed: int = field(default=0, init=False)
     """Number of workflows whose records are read with their operations."""
+    _ends_only: int = field(default=0, init=False)
+    """Number of workflows of which only the end is reported."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -79,6 +84,7 @@ class TrackedWorkflows:
             self._by_id[id] = merged
             self._polls[merged.poll] += 1
             self._detailed += merged.detailed
+            self._ends_only += merged.ends_only
         return before is None
 
     def remove(self, id: int) -> None:
@@ -87,6 +93,7 @@ class TrackedWorkflows:
 
     def _uncount(self, tracking: Tracking) -> None:
         self._detailed -= tracking.detailed
+        self._ends_only -= tracking.ends_only
         self._polls[tracking.poll] -= 1
         if not self._polls[tracking.poll]:
             del self._polls[tracking.poll]
@@ -100,6 +107,16 @@ class TrackedWorkflows:
     def any_detailed(self) -> bool:
         """True if the records of any workflow are read with their operations."""
         return self._detailed > 0
+
+    @property
+    def all_ends_only(self) -> bool:
+        """True if only the ends of the workflows are reported."""
+        return self._ends_only == len(self._by_id)
+
+    @property
+    def lowest_ceiling(self) -> float:
+        """The shortest `Poll.ceiling` in seconds."""
+        return min((poll.ceiling for poll in self._polls), default=DEFAULT_POLL.ceiling)
 
     @property
     def fastest(self) -> Poll:

@@ -1,7 +1,7 @@
 """A source that counts requests and notes which workflows they have checked, for one round of a saved watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -55,6 +55,10 @@ class CheckedSource(Generic[W]):
         listing = self.source.list_active(operations=operations, rows=rows)
         self.listings.append(listing)
         return listing
+
+    async def list_mark(self, rows: int) -> Hashable:
+        """Return the mark of the list. A round never asks for it, because it has no earlier one to compare with."""
+        return await self.source.list_mark(rows)
 
     async def get(self, id: int, *, operations: bool) -> W:
         """GET a workflow. Read its operations too, because the next round would have to GET an ended one again."""
