@@ -12,6 +12,7 @@ import pytest
 from tests.support.monitored_system import System, new_system
 from tests.support.virtual_time import run
 from workflow_async import Listing, OpencastClient, PreservicaClient, batch, monitor
+from workflow_async._core.client import service_names
 from workflow_async.errors import InvalidArgument, WorkflowAsyncError
 from workflow_async.monitor.waits import WaitOptions
 
@@ -38,9 +39,9 @@ Parameter = inspect.Parameter
 
 def methods() -> Iterator[tuple[str, str, str]]:
     for kind, client in CLIENTS.items():
-        for service, value in vars(client).items():
-            names = () if service.startswith("_") else dir(type(value))
-            yield from ((kind, service, name) for name in names if _is_public(type(value), name))
+        for service in service_names(type(client)):
+            value = getattr(client, service)
+            yield from ((kind, service, name) for name in dir(type(value)) if _is_public(type(value), name))
 
 
 def _is_public(kind: type[Any], name: str) -> bool:

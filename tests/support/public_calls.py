@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 
 from tests.support.loopback_system import LoopbackSystem
 from workflow_async import Listing, OpencastClient, Poll, PreservicaClient, batch, monitor, opencast, preservica
+from workflow_async._core.client import service_names
 from workflow_async._listing.listing import Items, Pages
 from workflow_async.sandbox import Step, StepResult
 
@@ -144,9 +145,8 @@ def public_calls() -> set[str]:
     pv = PreservicaClient("eu.preservica.com", username="user", password="secret")
     names = {name for client in (oc, pv) for name in _public_members(type(client))}
     for client in (oc, pv):
-        for service, attribute in vars(client).items():
-            if not service.startswith("_"):
-                names |= {f"{service}.{name}" for name in _public_members(type(attribute))}
+        for service in service_names(type(client)):
+            names |= {f"{service}.{name}" for name in _public_members(type(getattr(client, service)))}
     names |= {f"{kind.__name__}.{name}" for kind in RETURNED_TYPES for name in _public_members(kind)}
     return names | {name for name in monitor.__all__ if inspect.iscoroutinefunction(getattr(monitor, name))}
 

@@ -120,12 +120,12 @@ class ClassSource:
         generic = [ast.unparse(base.slice) for base in bases if ast.unparse(base.value) == "Generic"]
         return [name.strip() for names in generic for name in names.split(",")]
 
-    def attributes(self) -> Iterator[tuple[str, ast.expr]]:
-        """Yield the annotated attributes that the constructor sets, each with its annotation."""
+    def cached_properties(self) -> Iterator[tuple[str, str]]:
+        """Yield the names of the cached properties, each with the text of its type."""
         for function in self.functions():
-            for node in ast.walk(function) if function.name == "__init__" else ():
-                if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Attribute):
-                    yield node.target.attr, node.annotation
+            decorated = [ast.unparse(decorator) for decorator in function.decorator_list] == ["cached_property"]
+            if decorated and isinstance(function.returns, ast.Constant):
+                yield function.name, str(function.returns.value)
 
 
 def find_class(reference: Reference | None) -> ClassSource | None:

@@ -182,11 +182,7 @@ def client_stub(system: str) -> Stub:
     """Return the stub of the client for one system, and of its services."""
     stub = Stub(f"workflow_async.sync.{system}")
     client = _class(CLIENTS[system])
-    services = [
-        (name, _class(resolve(client.module, ast.unparse(kind))))
-        for name, kind in client.attributes()
-        if _is_public(name)
-    ]
+    services = [(name, _class(resolve(client.module, kind))) for name, kind in client.cached_properties()]
     for _, service in services:
         stub.classes.append(class_text(f"Sync{service.node.name}", "", methods(stub, service)))
     stub.use(client.node.name, CLIENTS[system])
@@ -194,7 +190,7 @@ def client_stub(system: str) -> Stub:
     stub.use("Self", Reference("typing", "Self"))
     members = [
         *(f"{name}: Sync{service.node.name}" for name, service in services),
-        *methods(stub, client, INHERITED),
+        *methods(stub, client, {*INHERITED, *(name for name, _ in services)}),
     ]
     base = f"{SYNC_CLIENT.name}[{client.node.name}]"
     stub.classes.append(class_text(f"Sync{client.node.name}", base, members))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from workflow_async import OpencastClient, PreservicaClient, opencast, preservica
+from workflow_async._core.client import service_names
 
 Signature = Mapping[str, inspect.Parameter]
 
@@ -111,9 +112,8 @@ def methods(client: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
     """Yield the constructor and the public methods of a client and of its services, by the names that users write."""
     yield "__init__", type(client).__init__
     yield from public_methods(type(client), "")
-    for service, value in vars(client).items():
-        if not service.startswith("_"):
-            yield from public_methods(type(value), f"{service}.")
+    for service in service_names(type(client)):
+        yield from public_methods(type(getattr(client, service)), f"{service}.")
 
 
 def public_methods(kind: type[Any], prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:

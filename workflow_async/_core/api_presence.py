@@ -43,4 +43,4 @@ class ApiPresence:
         return await self._checking.wait()
 
     async def _status(self, control: Control) -> int:
-        return await self.send(control.call)
+        return await self.send(control.make_call())

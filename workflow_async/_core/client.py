@@ -1,5 +1,6 @@
 """The base class of both clients: its URL, its opening and closing, and its repr."""
 
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -28,7 +29,8 @@ class Client:
     """A client of one server, as one user. The systems add their services."""
 
     _transport: "Transport"
-    _polling: Polling
+    _polling: Polling | None = None
+    """None until the service for workflows is used."""
 
     @property
     def url(self) -> str:
@@ -41,9 +43,10 @@ class Client:
         It takes about a millisecond for 10,000 watched workflows.
         """
         from workflow_async._core.observer import instant
-        from workflow_async.observe.stats import Stats
+        from workflow_async.observe.stats import PollStats, Stats
 
-        polled, transport, seen = self._polling.stats(), self._transport, self._transport.observer
+        polled = PollStats() if self._polling is None else self._polling.stats()
+        transport, seen = self._transport, self._transport.observer
         return Stats(
             watched=polled.watched,
             phases=polled.phases,
@@ -70,7 +73,8 @@ class Client:
             WrongEventLoop: the client is open in another event loop.
         """
         self._transport.open()
-        self._polling.open()
+        if self._polling is not None:
+            self._polling.open()
         return self
 
     async def aclose(self) -> None:
@@ -82,7 +86,8 @@ class Client:
             WrongEventLoop: the client is open in another event loop.
         """
         if self._transport.binding.release():
-            await self._polling.aclose()
+            if self._polling is not None:
+                await self._polling.aclose()
             await self._transport.backend.aclose()
 
     async def __aenter__(self) -> Self:
@@ -96,6 +101,11 @@ class Client:
     def __repr__(self) -> str:
         made = hasattr(self, "_transport")  # not in the traceback of a constructor that raises
         return f"{type(self).__name__}({self.url!r})" if made else f"{type(self).__name__}(...)"
+
+
+def service_names(client: type[Client]) -> tuple[str, ...]:
+    """Return the names of a client's services."""
+    return tuple(name for name, value in vars(client).items() if isinstance(value, cached_property))
 
 
 def optional_secret(text: str | Secret | None) -> Secret | None:

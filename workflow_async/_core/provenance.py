@@ -7,6 +7,7 @@ base URL) sends the same statuses. Such a response says nothing about workflows 
 
 import enum
 import re
+from collections.abc import Callable
 from http import HTTPStatus
 
 from attrs import field, frozen
@@ -62,7 +63,8 @@ class Control:
     """The request that finds out whether an API is there, and the name of the API for error messages."""
 
     name: str
-    call: Call[object] = field(repr=False)
+    make_call: Callable[[], Call[object]] = field(repr=False)
+    """Returns the request. A client that never sends it does not import what builds it."""
 
 
 def is_final(error: CallError) -> bool:

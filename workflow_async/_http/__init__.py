@@ -108,11 +108,15 @@ def _check_unset(**settings: object) -> None:
 
 def _context(context: "ssl.SSLContext | None", tls: "TLS | None") -> "ssl.SSLContext | None":
     """Return the TLS context. None if neither argument is given: the default context is made on first use."""
-    from workflow_async._http.tls import checked_context, checked_tls, tls_context
-
     if tls is not None:
+        from workflow_async._http.tls import checked_tls, tls_context
+
         return tls_context(checked_tls(tls, context))
-    return None if context is None else checked_context(context)
+    if context is not None:
+        from workflow_async._http.tls import checked_context
+
+        return checked_context(context)
+    return None
 
 
 def _proxy(setting: Secret | None, server: str) -> "Proxy | None":

@@ -45,7 +45,7 @@ class Stats(Record):
 class PollStats:
     """The part of `Stats` that the monitor knows."""
 
-    watched: int
-    phases: Mapping[str, int]
-    backoff_factor: float
-    last_list: datetime | None
+    watched: int = 0
+    phases: Mapping[str, int] = field(factory=dict)
+    backoff_factor: float = 1.0
+    last_list: datetime | None = None

@@ -1,6 +1,6 @@
-"""The client for one Opencast. Its parts are imported when a client is created."""
+"""The client for one Opencast. Its services are imported when they are used."""
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from attrs import evolve
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
+    from workflow_async._core.call import Call
     from workflow_async._core.origin import Origin
     from workflow_async._http.tls import TLS
     from workflow_async.observe import Middleware, OnEvent
+    from workflow_async.opencast.definitions import Definitions
+    from workflow_async.opencast.events import Events
     from workflow_async.opencast.server_records import Me, Organization, Version
+    from workflow_async.opencast.workflows import Workflows
     from workflow_async.sync.opencast import SyncOpencastClient
 
 
@@ -82,13 +86,7 @@ class OpencastClient(Client):
         from workflow_async._core.origin import Origin
         from workflow_async._core.provenance import Control
         from workflow_async._core.transport import Transport
-        from workflow_async.monitor._engine.poller import Poller
-        from workflow_async.opencast.definitions import Definitions
-        from workflow_async.opencast.events import Events
-        from workflow_async.opencast.monitor_source import OpencastSource
         from workflow_async.opencast.permissions import permission_of
-        from workflow_async.opencast.server_calls import get_version
-        from workflow_async.opencast.workflows import Workflows
 
         auth = _with_secret(auth)  # no local variable holds a password as a text any more
         proxy = optional_secret(proxy)
@@ -103,17 +101,37 @@ class OpencastClient(Client):
             timeouts=timeouts,
             limits=limits,
             clock=clock,
-            control=Control("Opencast External API", get_version()),
+            control=Control("Opencast External API", _control_call),
             observer=Observer(on_event),
             middleware=middleware,
             permissions=partial(permission_of, switches_user=bool(run_as)),
         )
-        check, observer = self._transport.binding.check, self._transport.observer
-        poller = Poller(OpencastSource(self._transport), clock, check, observer)
+
+    @cached_property
+    def workflows(self) -> "Workflows":
+        """The service for workflows."""
+        from workflow_async.monitor._engine.poller import Poller
+        from workflow_async.opencast.monitor_source import OpencastSource
+        from workflow_async.opencast.workflows import Workflows
+
+        transport = self._transport
+        poller = Poller(OpencastSource(transport), transport.clock, transport.binding.check, transport.observer)
         self._polling = poller
-        self.workflows: Workflows = Workflows(poller, self._transport)
-        self.definitions: Definitions = Definitions(self._transport)
-        self.events: Events = Events(self._transport)
+        return Workflows(poller, transport)
+
+    @cached_property
+    def definitions(self) -> "Definitions":
+        """The service for workflow definitions."""
+        from workflow_async.opencast.definitions import Definitions
+
+        return Definitions(self._transport)
+
+    @cached_property
+    def events(self) -> "Events":
+        """The service for events."""
+        from workflow_async.opencast.events import Events
+
+        return Events(self._transport)
 
     @classmethod
     def from_env(
@@ -191,6 +209,12 @@ class OpencastClient(Client):
         from workflow_async.opencast.server_calls import get_organization
 
         return await self._transport.send(get_organization())
+
+
+def _control_call() -> "Call[Version]":
+    from workflow_async.opencast.server_calls import get_version
+
+    return get_version()
 
 
 def _origin(origin: "Origin") -> "Origin":

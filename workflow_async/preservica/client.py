@@ -1,7 +1,7 @@
-"""The client for one Preservica. Its parts are imported when a client is created."""
+"""The client for one Preservica. Its services are imported when they are used."""
 
 import os
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from workflow_async._core.auth import Secret, to_secret
@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
+    from workflow_async._core.call import Call
     from workflow_async._core.origin import Origin
     from workflow_async._http.tls import TLS
     from workflow_async.auth import PasswordFunction
     from workflow_async.observe import Middleware, OnEvent
+    from workflow_async.preservica.contexts import Contexts
+    from workflow_async.preservica.monitors import Monitors
+    from workflow_async.preservica.processes import Processes
     from workflow_async.preservica.token_store import TokenStore
+    from workflow_async.preservica.workflows import Workflows
     from workflow_async.sync.preservica import SyncPreservicaClient
 
 
@@ -89,16 +94,9 @@ class PreservicaClient(Client):
         from workflow_async._core.observer import Observer
         from workflow_async._core.provenance import Control
         from workflow_async._core.transport import Transport
-        from workflow_async.monitor._engine.poller import Poller
-        from workflow_async.preservica.calls import get_version
-        from workflow_async.preservica.contexts import Contexts
         from workflow_async.preservica.login import TokenService
         from workflow_async.preservica.login_calls import Account
-        from workflow_async.preservica.monitor_source import PreservicaSource
-        from workflow_async.preservica.monitors import Monitors
         from workflow_async.preservica.permissions import permission_of
-        from workflow_async.preservica.processes import Processes
-        from workflow_async.preservica.workflows import Workflows
 
         password = password if callable(password) else to_secret(password)  # no local variable holds the text
         two_factor, proxy = optional_secret(two_factor), optional_secret(proxy)
@@ -112,18 +110,44 @@ class PreservicaClient(Client):
             timeouts=timeouts,
             limits=limits,
             clock=clock,
-            control=Control("Preservica", get_version()),
+            control=Control("Preservica", _control_call),
             observer=Observer(on_event),
             middleware=middleware,
             permissions=permission_of,
         )
-        self.contexts: Contexts = Contexts(self._transport)
-        check, observer = self._transport.binding.check, self._transport.observer
-        poller = Poller(PreservicaSource(self._transport), clock, check, observer)
+
+    @cached_property
+    def contexts(self) -> "Contexts":
+        """The service for workflow contexts."""
+        from workflow_async.preservica.contexts import Contexts
+
+        return Contexts(self._transport)
+
+    @cached_property
+    def workflows(self) -> "Workflows":
+        """The service for workflows."""
+        from workflow_async.monitor._engine.poller import Poller
+        from workflow_async.preservica.monitor_source import PreservicaSource
+        from workflow_async.preservica.workflows import Workflows
+
+        transport = self._transport
+        poller = Poller(PreservicaSource(transport), transport.clock, transport.binding.check, transport.observer)
         self._polling = poller
-        self.workflows: Workflows = Workflows(poller, self._transport)
-        self.processes: Processes = Processes(self._transport)
-        self.monitors: Monitors = Monitors(self._transport)
+        return Workflows(poller, transport)
+
+    @cached_property
+    def processes(self) -> "Processes":
+        """The service for processes."""
+        from workflow_async.preservica.processes import Processes
+
+        return Processes(self._transport)
+
+    @cached_property
+    def monitors(self) -> "Monitors":
+        """The service for monitors."""
+        from workflow_async.preservica.monitors import Monitors
+
+        return Monitors(self._transport)
 
     @classmethod
     def from_env(
@@ -199,6 +223,12 @@ class PreservicaClient(Client):
             cls, server, username=username, password=password, tenant=tenant, two_factor=two_factor, **options
         )
         return SyncPreservicaClient(make)
+
+
+def _control_call() -> "Call[None]":
+    from workflow_async.preservica.calls import get_version
+
+    return get_version()
 
 
 def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from workflow_async._core.auth import to_secret
-from workflow_async._core.client import Client
+from workflow_async._core.client import Client, service_names
 from workflow_async.sync._blocking import Blocking, perform, service
 from workflow_async.sync._loop_client import LoopClient
 from workflow_async.sync.streams import SyncListing as _  # noqa: F401 - defines the classes of what calls return
@@ -28,9 +28,8 @@ class SyncClient(Blocking, Generic[C]):
     def __init__(self, make: "partial[C]") -> None:
         client = make()
         self._owner: LoopClient[C] = LoopClient(make, client, type(self).__name__)
-        for name, value in vars(client).items():
-            if not name.startswith("_"):
-                setattr(self, name, service(type(value))(self._owner, name))
+        for name in service_names(type(client)):
+            setattr(self, name, service(type(getattr(client, name)))(self._owner, name))
 
     @property
     def url(self) -> str:

@@ -67,7 +67,7 @@ API_TEXTS = [
     "The resource you requested does not exist.",
     """{"message": "Can't start workflow 'Fast' for media package 'r' because another workflow is active."}""",
 ]
-CONTROL = Control("Test API", Call("GET", "/version", lambda reply: reply.body))
+CONTROL = Control("Test API", lambda: Call("GET", "/version", lambda reply: reply.body))
 START = opencast.start_workflow("e", "fast", None)
 BY_ID = {
     "get": opencast.get_workflow(7),

@@ -13,6 +13,7 @@ from tests.support.source_names import ClassSource, ModuleSource, Reference
 from tests.support.stub_text import COMMAND, Stub
 from tests.support.sync_stubs import CLIENTS, FOLDER, NoSynchronousClass, methods, stubs
 from workflow_async import OpencastClient, PreservicaClient, opencast, preservica
+from workflow_async._core.client import service_names
 
 STUBS = [*(f"{system}.pyi" for system in CLIENTS), "streams.pyi"]
 ASYNCHRONOUS = ("__aiter__", "__anext__", "__aenter__", "__aexit__", "__await__", "aclose")
@@ -55,9 +56,8 @@ def test_a_client_has_the_services_of_the_asynchronous_client() -> None:
         (oc, OpencastClient.sync("https://oc.example.org", auth=("user", "secret"))),
         (pv, PreservicaClient.sync("eu.preservica.com", username="user", password="secret")),
     ):
-        for name, service in vars(client).items():
-            if not name.startswith("_"):
-                assert type(getattr(twin, name)).__name__ == f"Sync{type(service).__name__}"
+        for name in service_names(type(client)):
+            assert type(getattr(twin, name)).__name__ == f"Sync{type(getattr(client, name)).__name__}"
 
 
 def test_a_method_keeps_its_docstring_and_its_parameters() -> None:
