@@ -125,7 +125,7 @@ def test_the_json_of_a_ticket_keeps_its_keys(arguments: StartRecord, expected: d
 
 def test_the_tables_of_a_journal_keep_their_columns_and_words() -> None:
     assert "(n INTEGER PRIMARY KEY, key TEXT NOT NULL, ticket TEXT NOT NULL, digest TEXT NOT NULL)" in START
-    columns = "at key kind word workflow text server_start server_end operation attempt host digest"
+    columns = "at key kind word workflow text server_start server_end operation attempt host operations digest"
     assert [column.split()[0] for column in ENTRY.partition("(")[2].split(", ")] == ["n", *columns.split()]
     words = ["planned", "intent", "started", "change", "left", "ended", "not started", "unknown"]
     assert [kind.value for kind in StatusKind] == words
@@ -227,9 +227,10 @@ def test_json_of_the_command_line_keeps_the_keys_of_a_record(kind: type, expecte
             batch.StartStatus,
             (
                 "key kind word id state detail ticket intended_at started_at ended_at server_start server_end"
-                " failed_operation failed_attempt failed_host"
+                " failed_operation failed_attempt failed_host operations"
             ),
         ),
+        (batch.OperationDuration, "operation seconds"),
         (batch.JournalContents, "system server items total"),
     ],
     ids=str,

@@ -27,8 +27,8 @@ PUBLIC = {
     "workflow_async.auth": "Basic Bearer Digest PasswordFunction Secret TokenFunction",
     "workflow_async.batch": """
         AlreadyDone Ambiguous Completed Conflicted Gate JournalContents NoStartFound NotStarted
-        OnConflict OutcomeUnknown ReconcileResult Rejected Result Run Skipped Slot StartFound StartStatus StatusKind
-        Ticket read_journal
+        OnConflict OperationDuration OutcomeUnknown ReconcileResult Rejected Result Run Skipped Slot StartFound
+        StartStatus StatusKind Ticket read_journal
     """,
     "workflow_async.monitor": """
         ActiveSnapshot Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked

@@ -4,6 +4,7 @@ from workflow_async.batch.conflicts import OnConflict
 from workflow_async.batch.entries import JournalContents, StartStatus, StatusKind
 from workflow_async.batch.gate import Gate, Slot
 from workflow_async.batch.ledger import read_journal
+from workflow_async.batch.operation_durations import OperationDuration
 from workflow_async.batch.reconcile import Ambiguous, NoStartFound, ReconcileResult, StartFound
 from workflow_async.batch.results import (
     AlreadyDone,
@@ -28,6 +29,7 @@ __all__ = [
     "NoStartFound",
     "NotStarted",
     "OnConflict",
+    "OperationDuration",
     "OutcomeUnknown",
     "ReconcileResult",
     "Rejected",

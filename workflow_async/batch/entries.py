@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from workflow_async._records.record import Record
+from workflow_async.batch.operation_durations import OperationDuration
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.workflow_details import WorkflowDetails
 
@@ -56,6 +57,8 @@ class Entry:
     failed_operation: str = field(default="", converter=storable)
     failed_attempt: int | None = None
     failed_host: str = field(default="", converter=storable)
+    operations: tuple[OperationDuration, ...] | None = None
+    """How long the operations took, by the server's clock. None if the record does not say."""
 
     @property
     def details(self) -> WorkflowDetails:
@@ -66,6 +69,7 @@ class Entry:
             failed_operation=self.failed_operation,
             failed_attempt=self.failed_attempt,
             failed_host=self.failed_host,
+            operations=self.operations,
         )
 
 
@@ -99,6 +103,8 @@ class StartStatus(Record):
     """The attempt that failed, from 1. None if the record does not say."""
     failed_host: str = ""
     """The host on which the operation failed. "" if the record does not say."""
+    operations: tuple[OperationDuration, ...] | None = None
+    """How long the operations took, in the order of execution. None if the last record has none, as on Preservica."""
 
     @property
     def took(self) -> timedelta | None:

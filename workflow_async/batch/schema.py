@@ -13,11 +13,12 @@ from typing import Any
 from attrs import frozen
 
 from workflow_async.batch.entries import Entry, StatusKind
+from workflow_async.batch.operation_durations import durations_from_json, durations_to_json
 from workflow_async.batch.tickets import Ticket
 
 APPLICATION = 0x77664A31
 """The SQLite application id of journals."""
-SCHEMA = 1
+SCHEMA = 2
 """The version of the tables. Journals of other versions are refused."""
 BATCH = (
     "CREATE TABLE batch (id TEXT NOT NULL, system TEXT NOT NULL, server TEXT NOT NULL, made_at TEXT NOT NULL,"
@@ -28,7 +29,7 @@ START = "CREATE TABLE start (n INTEGER PRIMARY KEY, key TEXT NOT NULL, ticket TE
 ENTRY = (
     "CREATE TABLE entry (n INTEGER PRIMARY KEY, at TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,"
     " word TEXT NOT NULL, workflow INTEGER, text TEXT NOT NULL, server_start TEXT, server_end TEXT,"
-    " operation TEXT NOT NULL, attempt INTEGER, host TEXT NOT NULL, digest TEXT NOT NULL)"
+    " operation TEXT NOT NULL, attempt INTEGER, host TEXT NOT NULL, operations TEXT, digest TEXT NOT NULL)"
 )
 TABLES = (
     BATCH,
@@ -105,13 +106,15 @@ def entry_row(id: str, n: int, entry: Entry) -> Row:
         entry.failed_operation,
         entry.failed_attempt,
         entry.failed_host,
+        durations_to_json(entry.operations) if entry.operations is not None else None,
     )
     return (*values, row_digest(id, "entry", *values))
 
 
 def parse_entry(id: str, n: int, row: Row) -> Entry:
     """Return the entry in row `n`. Raises ValueError if the row is missing, altered or of an unknown kind."""
-    _, at, key, kind, word, workflow, text, start, end, operation, attempt, host = _values(id, "entry", n, row)
+    _, at, key, kind, word, workflow, text, *details = _values(id, "entry", n, row)
+    start, end, operation, attempt, host, operations = details
     return Entry(
         at=_parse_time(at),
         key=key,
@@ -124,6 +127,7 @@ def parse_entry(id: str, n: int, row: Row) -> Entry:
         failed_operation=operation,
         failed_attempt=attempt,
         failed_host=host,
+        operations=durations_from_json(operations) if operations is not None else None,
     )
 
 

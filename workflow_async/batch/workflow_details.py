@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, TypedDict, runtime_checkable
 
+from workflow_async.batch.operation_durations import OperationDuration, durations_of
 from workflow_async.monitor._engine.operations import Operation
 from workflow_async.phase import Phase, Workflow
 
@@ -16,11 +17,17 @@ class WorkflowDetails(TypedDict):
     failed_operation: str
     failed_attempt: int | None
     failed_host: str
+    operations: tuple[OperationDuration, ...] | None
 
 
 NO_DETAILS = WorkflowDetails(
-    server_start=None, server_end=None, failed_operation="", failed_attempt=None, failed_host=""
-)  # fmt: skip
+    server_start=None,
+    server_end=None,
+    failed_operation="",
+    failed_attempt=None,
+    failed_host="",
+    operations=None,
+)
 
 
 class FailedOperation(Operation, Protocol):
@@ -73,7 +80,7 @@ class HasTimes(Protocol):
 
 
 def read_details(workflow: Workflow) -> WorkflowDetails:
-    """Return what a record says about its workflow's start, end and failure."""
+    """Return what a record says about its workflow's start, end, failure and operations."""
     start, end = _times(workflow)
     operation = _failed(workflow)
     name = operation.operation if operation is not None else _failed_step(workflow)
@@ -83,6 +90,7 @@ def read_details(workflow: Workflow) -> WorkflowDetails:
         failed_operation=name,
         failed_attempt=(operation.failed_attempts or None) if operation is not None else None,
         failed_host=operation.host if operation is not None else "",
+        operations=_durations(workflow),
     )
 
 
@@ -102,6 +110,12 @@ def _failed(workflow: Workflow) -> FailedOperation | None:
     if workflow.phase is Phase.SUCCEEDED or not isinstance(workflow, HasOperations):
         return None
     return workflow.failed_operation
+
+
+def _durations(workflow: Workflow) -> tuple[OperationDuration, ...] | None:
+    """Return the durations of the operations. None if the record has no operations or they were not requested."""
+    operations = workflow.operations if isinstance(workflow, HasOperations) else None
+    return None if operations is None else durations_of(operations)
 
 
 def _failed_step(workflow: Workflow) -> str:

@@ -309,16 +309,16 @@ async def test_a_database_of_another_program_is_refused(oc: OpencastClient, path
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
-    with pytest.raises(JournalError, match="it is not a journal of version 1"):
+    with pytest.raises(JournalError, match="it is not a journal of version 2"):
         await run(oc, path)
 
 
 async def test_a_journal_of_another_version_is_refused(oc: OpencastClient, path: Path) -> None:
     await run(oc, path)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(JournalError, match="it is not a journal of version 1"):
+    with pytest.raises(JournalError, match="it is not a journal of version 2"):
         await run(oc, path)
 
 

@@ -24,6 +24,7 @@ from workflow_async.batch import (
 )
 from workflow_async.batch.entries import Entry
 from workflow_async.batch.journal import Journal, open_journal
+from workflow_async.batch.operation_durations import OperationDuration
 from workflow_async.batch.start_records import OpencastStart
 from workflow_async.batch.workflow_details import NO_DETAILS, failure_text, read_details
 from workflow_async.opencast import Operation, OperationState, Start, State, Workflow
@@ -239,6 +240,14 @@ async def test_the_failed_operation_is_recorded(oc: OpencastClient, fake: FakeOp
     assert found.detail == "in encode (attempt 1 of 1, host https://worker.example.org)"
 
 
+async def test_the_durations_of_the_operations_are_recorded(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    fake.define("two", [Step("inspect", 2.0), Step("encode", 3.0)])
+    await run(oc, path, Start(fake.event(), "two", key="0"))
+    found = await item(path)
+    assert found.operations == (OperationDuration("inspect", 2.0), OperationDuration("encode", 3.0))
+    assert found.to_dict()["operations"][1] == {"operation": "encode", "seconds": 3.0}
+
+
 async def test_a_workflow_that_has_not_ended_has_no_end_time(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
@@ -326,6 +335,7 @@ def test_a_failed_operation_of_a_workflow_that_succeeded_is_ignored() -> None:
         **NO_DETAILS,
         "server_start": at(0),
         "server_end": at(1),
+        "operations": (OperationDuration("a", 1.0),),
     }
 
 

@@ -206,7 +206,7 @@ async def test_a_file_that_is_not_a_database_is_refused(path: Path, content: byt
 @pytest.mark.parametrize(
     "statement",
     [
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 3",
         "PRAGMA application_id = 0",
         "CREATE TABLE theirs (x)",
         "ALTER TABLE entry ADD COLUMN more",
@@ -217,7 +217,7 @@ async def test_a_file_that_is_not_a_database_is_refused(path: Path, content: byt
 )
 async def test_a_database_that_is_not_a_journal_of_this_version_is_refused(path: Path, statement: str) -> None:
     execute(path, statement)
-    await check_refused(path, "it is not a journal of version 1. Use the path of a journal")
+    await check_refused(path, "it is not a journal of version 2. Use the path of a journal")
 
 
 def folder(path: Path) -> None:
