@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_html_report import HOSTILE, hostile_history
-from tests.support.batch_history import batch_history
+from tests.support.batch_history import DEFINITIONS, batch_history
 from tests.support.chromium import EXECUTABLE, Browser, chromium
 from workflow_async.cli.html.page import html_report
 
@@ -58,6 +58,31 @@ def test_the_page_fits_its_window_and_requests_nothing(
     ink, paper = (browser.evaluate(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
     assert brightness(ink) > brightness(paper) if dark else brightness(ink) < brightness(paper)
     assert keep(browser, f"{starts}-{width}-{'dark' if dark else 'light'}", tmp_path) > 10_000
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("starts", [20, 200, 2000])
+def test_the_parts_of_a_stack_fill_it_and_are_named_below_it(
+    browser: Browser, tmp_path: Path, starts: int, size: tuple[int, int], *, dark: bool
+) -> None:
+    width, height = size
+    browser.open(write(tmp_path, starts), width=width, height=height, dark=dark)
+    browser.evaluate("document.querySelector('.spread').scrollIntoView()")
+    assert keep(browser, f"{starts}-{width}-{'dark' if dark else 'light'}-stacks", tmp_path) > 10_000
+    bars = browser.evaluate(
+        "[...document.querySelectorAll('.stack')].map(stack => ({bar: stack.children[1].getBoundingClientRect().width,"
+        " parts: [...stack.querySelectorAll('i')].map(part => part.getBoundingClientRect().width),"
+        " names: [...stack.querySelectorAll('li')].filter(name => name.getBoundingClientRect().height > 0).length}))"
+    )
+    assert len(bars) == len(DEFINITIONS)
+    for bar in bars:
+        assert sum(bar["parts"]) == pytest.approx(bar["bar"], abs=2)
+        assert bar["names"] == len(bar["parts"]) >= 3
+    colours = browser.evaluate(
+        "[...document.querySelectorAll('.stack i')].map(part => getComputedStyle(part).backgroundColor)"
+    )
+    assert "rgba(0, 0, 0, 0)" not in colours
 
 
 def brightness(colour: str) -> int:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from workflow_async.batch import StatusKind, Ticket
+from workflow_async.batch import OperationDuration, StatusKind, Ticket
 from workflow_async.batch.entries import (
     Entry,
     JournalContents,
@@ -21,6 +21,19 @@ NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 SERVER = "https://opencast.example.org"
 DEFINITIONS = {"publish": 80.0, "fast": 25.0, "archive": 140.0}
 """The usual seconds of each definition."""
+OPERATIONS = (
+    "ingest",
+    "inspect",
+    "encode",
+    "encode",
+    "segment",
+    "editor",
+    "publish-engage",
+    "index",
+    "snapshot",
+    "clean",
+)
+"""The operations of each definition, from the first to one of the last."""
 OUTAGE = (600.0, 690.0)
 
 
@@ -96,4 +109,15 @@ def _entries(chance: random.Random, ticket: Ticket, id: int, at: float) -> Itera
         server_end=NOON + timedelta(seconds=at + took),
         failed_operation=operation,
         failed_attempt=1 if failed else None,
+        operations=_durations(random.Random(id), definition, took),
+    )
+
+
+def _durations(chance: random.Random, definition: str, seconds: float) -> tuple[OperationDuration, ...]:
+    """Return operations that take a part of the time. The rest is time in the queue."""
+    names = OPERATIONS[: 4 + 3 * [*DEFINITIONS].index(definition)]
+    weights = [chance.uniform(0.2, 1) * (4 if name == "encode" else 1) for name in names]
+    whole = sum(weights) * chance.uniform(1.1, 1.4)
+    return tuple(
+        OperationDuration(name, round(seconds * weight / whole, 3)) for name, weight in zip(names, weights, strict=True)
     )

@@ -12,6 +12,7 @@ from workflow_async.cli.html.attempts import names_of, tone
 from workflow_async.cli.html.failures import FailureGroup, commands
 from workflow_async.cli.html.markup import full_time, plural, safe, shortened, step_text
 from workflow_async.cli.html.model import Durations, OutcomeCount, Report, report_of
+from workflow_async.cli.html.stacks import stacked_durations
 from workflow_async.cli.html.style import STYLE
 from workflow_async.cli.timeline import format_seconds
 
@@ -100,7 +101,7 @@ def _durations(report: Report) -> str:
         "<section><h2>Durations by definition</h2>"
         '<p class="dim">By the clock of the server. The bar ends at the 90th percentile. The mark is the median.</p>'
         f'<div class="scroll"><table><thead><tr><th>Definition{heads}</thead><tbody>{rows}</tbody></table></div>'
-        "</section>"
+        f"{stacked_durations(report.statuses)}</section>"
     )
 
 

@@ -42,6 +42,12 @@ th,td{white-space:nowrap}.text{white-space:normal;overflow-wrap:anywhere;}
 .n{text-align:right}
 .all td{font-size:.85rem}.all td:first-child{white-space:nowrap}
 .spread{width:45%;min-width:9rem;vertical-align:middle}
+.stack{margin:.9rem 0}.stack p{overflow-wrap:anywhere}
+.stack>div{display:flex;height:1.1rem;min-width:1rem;border-radius:3px;overflow:hidden}
+.stack i{background:var(--c);box-shadow:inset -1px 0 var(--bg)}
+.stack ul{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;list-style:none;margin:.25rem 0 0;padding:0;font-size:.85rem}
+.part-1{--c:#3b76af}.part-2{--c:#d9730d}.part-3{--c:#4a8f3c}.part-4{--c:#9a5fa5}.part-5{--c:#2b8f8f}.part-6{--c:#8f6b4f}
+.part-7{--c:#c4588f}.part-8{--c:#8f8a1f}.part-other{--c:var(--off)}.part-between{--c:var(--line)}.part-whole{--c:var(--run)}
 details{border:1px solid var(--line);border-left:4px solid var(--c);
 border-radius:4px;margin:.5rem 0;padding:.5rem .8rem}
 summary{cursor:pointer;overflow-wrap:anywhere}
