@@ -50,9 +50,10 @@ class Reports(Generic[W]):
         await self.ledger.record(ticket.key, StatusKind.UNKNOWN, "unknown", text=str(error))
 
     async def record_change(self, ticket: Ticket, change: monitor.Change[W]) -> None:
-        """Record that a workflow changed."""
-        text = change.workflow.state_text
-        await self.ledger.record(ticket.key, StatusKind.CHANGE, change.now.value, id=change.id, text=text)
+        """Record that the state of a workflow changed. A change of a step or of an operation is not recorded."""
+        recorded, text = self.ledger.items[ticket.key], change.workflow.state_text
+        if (recorded.kind, recorded.word, recorded.state) != (StatusKind.CHANGE, change.now.value, text):
+            await self.ledger.record(ticket.key, StatusKind.CHANGE, change.now.value, id=change.id, text=text)
 
     async def _record_ticket(self, ticket: Ticket | None) -> None:
         """Record the ticket of a start that the journal does not have yet, such as the next start of an iterator."""

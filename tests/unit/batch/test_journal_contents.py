@@ -23,10 +23,11 @@ from workflow_async.batch import (
     read_journal,
 )
 from workflow_async.batch.entries import Entry
-from workflow_async.batch.journal import Journal, open_journal
+from workflow_async.batch.journal import Journal, open_journal, read_history
 from workflow_async.batch.operation_durations import OperationDuration
 from workflow_async.batch.start_records import OpencastStart
 from workflow_async.batch.workflow_details import NO_DETAILS, failure_text, read_details
+from workflow_async.monitor import Change
 from workflow_async.opencast import Operation, OperationState, Start, State, Workflow
 from workflow_async.preservica import (
     PreservicaClient,
@@ -246,6 +247,19 @@ async def test_the_durations_of_the_operations_are_recorded(oc: OpencastClient, 
     found = await item(path)
     assert found.operations == (OperationDuration("inspect", 2.0), OperationDuration("encode", 3.0))
     assert found.to_dict()["operations"][1] == {"operation": "encode", "seconds": 3.0}
+
+
+async def test_only_changes_of_the_state_are_recorded(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    fake.define("three", [Step("inspect", 5.0), Step("encode", 5.0), Step("publish", 5.0)])
+    async with oc.workflows.run_all([Start(fake.event(), "three", key="0")], journal=path, poll=OFTEN) as outcomes:
+        while outcomes.items.get("0") is None or (id := outcomes.items["0"].id) is None:
+            await anyio.lowlevel.checkpoint()
+        async with oc.workflows.watch([id], poll=OFTEN, operations=True) as events:
+            operations = [change.operations async for change in events if isinstance(change, Change)]
+        assert [result.succeeded async for result in outcomes] == [True]
+    assert sum(map(len, operations)) > 3
+    recorded = [entry.text for entry in (await read_history(path)).entries if entry.kind is StatusKind.CHANGE]
+    assert recorded == [*dict.fromkeys(recorded)]
 
 
 async def test_a_workflow_that_has_not_ended_has_no_end_time(
