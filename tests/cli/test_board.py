@@ -120,7 +120,7 @@ def test_the_pace_has_elapsed_time_ends_expected_end_and_last_check() -> None:
     now = 90.0
     text = " ".join(" ".join(drawn(tally, 300)).split())
     assert "elapsed 1:30, ends a minute ▁█ 1 now" in text
-    assert "the end is expected in about 1:10, by the usual times of the operations" in text
+    assert "the end is expected in about 1:10, by the usual durations, which are known for 1 of 1" in text
     assert "last check 2.0 s ago" in text
 
 
@@ -243,3 +243,5 @@ def test_the_board_of_a_batch_names_the_workflows_that_have_ended(slow: Sandbox)
     shown = terminal_output("run batch.csv --every 0.1", opencast_of(slow), with_stderr=True)
     board = shown.rpartition("\x1b[2K")[0]
     assert re.search(r"\d{4} .*failed.*ago +in encode \(attempt 1 of 1", board)
+    assert re.search(r"publish +1 +1 encode", board)
+    assert re.search(r"ends a minute \S+ 1 now.*last check", board)

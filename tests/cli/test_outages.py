@@ -159,4 +159,4 @@ def test_a_run_on_a_closed_port_says_so(launch: Launch, closed: dict[str, str], 
     running = launch("run", tmp_path / "b.csv", "--every", 0.2, env=closed)
     told = next(line for line in iter(running.error_line, "") if "no answer for " in line)
     assert told.startswith("opencast: no answer for ")
-    assert told.endswith(": connection refused\n")
+    assert told.endswith(": connection refused (will try until 5:00)\n")

@@ -7,7 +7,7 @@ from workflow_async.cli.output import console
 from workflow_async.cli.records import tree
 from workflow_async.cli.summary import outcome_text, summarize
 from workflow_async.cli.systems.preservica import PreservicaSystem
-from workflow_async.cli.tally import Tally, WaitResult, error_result, result_of, timeout_result
+from workflow_async.cli.tally import Estimate, Tally, WaitResult, error_result, result_of, timeout_result
 from workflow_async.cli.watcher import ConsoleWatcher
 from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.monitor import Change
@@ -135,4 +135,4 @@ def test_the_eta_is_that_of_the_longest_workflow() -> None:
     assert tally.eta() is None
     for id in (1, 2, 3):
         tally.update(workflow(id, State.ACTIVE))
-    assert tally.eta() == 90.0
+    assert tally.eta() == Estimate(90.0, "by the usual durations, which are known for 2 of 3")

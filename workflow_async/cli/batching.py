@@ -2,14 +2,13 @@
 
 import enum
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import typer
-from attrs import define, evolve
+from attrs import evolve
 
 from workflow_async import Poll
 from workflow_async.batch import (
@@ -22,12 +21,12 @@ from workflow_async.batch import (
     Result,
     Run,
     Skipped,
-    StatusKind,
 )
 from workflow_async.cli.batch_log import StartedLog, print_interruption
+from workflow_async.cli.batch_tally import BatchTally, BatchWatch
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.csvfile import read_starts
-from workflow_async.cli.display import outages, progress
+from workflow_async.cli.display import is_live, outages, progress
 from workflow_async.cli.dry_run import print_plan
 from workflow_async.cli.exit_codes import Exit, code_of, worst_code
 from workflow_async.cli.failures import ErrorsOption, print_errors
@@ -37,9 +36,8 @@ from workflow_async.cli.outages import silence_of
 from workflow_async.cli.output import print_message
 from workflow_async.cli.reporting import ROWS, Row, count_text, row_of
 from workflow_async.cli.systems import BatchOptions
-from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Tally, WaitResult
 from workflow_async.cli.watching import EveryOption, ParkedOption, WhenParked
-from workflow_async.monitor import PollingFailed, Replaced
+from workflow_async.monitor import PollingFailed, Replaced, Watch
 from workflow_async.phase import Workflow
 
 CsvFile = Annotated[
@@ -148,9 +146,10 @@ async def _run_batch(
 ) -> tuple[Exit, Sequence[Workflow]]:
     """Run a batch and print a row for each start. Return the exit code, and the workflows that did not succeed."""
     async with ctx.system.run_all(starts, options) as outcomes:
-        tally = BatchTally(ctx.system.name, len(starts), run=outcomes, silence=silence_of(ctx.system.client))
+        tally = _tally(ctx, outcomes, len(starts), options)
+        watch = ctx.system.watch((), poll=options.poll)
         try:
-            results = await (_json_results if ctx.output.json else _shown_results)(ctx, tally)
+            results = await (_json_results(ctx, tally) if ctx.output.json else _shown_results(ctx, tally, watch))
         except anyio.get_cancelled_exc_class():
             command = ("workflow-async", *sys.argv[1:])
             print_interruption(ctx.output, outcomes.items.values(), options.journal, command)
@@ -159,7 +158,16 @@ async def _run_batch(
     return worst_code(map(exit_code, results)), unsuccessful
 
 
-async def _json_results(ctx: CommandContext, tally: "BatchTally") -> Sequence[Result[Any]]:
+def _tally(ctx: CommandContext, run: Run[Any], starts: int, options: BatchOptions) -> BatchTally:
+    system = ctx.system
+    tally = BatchTally(system.name, starts, run=run, limit=options.limit, silence=silence_of(system.client))
+    tally.patience = options.poll.outage
+    tally.kind = system.kind
+    tally.requests = lambda: system.client.stats().requests
+    return tally
+
+
+async def _json_results(ctx: CommandContext, tally: BatchTally) -> Sequence[Result[Any]]:
     """Print a line of JSON for each result, and return the results."""
     results = []
     async with outages(ctx.output.err, [tally]):
@@ -169,7 +177,7 @@ async def _json_results(ctx: CommandContext, tally: "BatchTally") -> Sequence[Re
     return results
 
 
-async def _shown_results(ctx: CommandContext, tally: "BatchTally") -> Sequence[Result[Any]]:
+async def _shown_results(ctx: CommandContext, tally: BatchTally, watch: Watch[Any]) -> Sequence[Result[Any]]:
     """Show the progress, then a row for each result. Return the results."""
     outcomes = tally.run
     results: list[Result[Any]] = []
@@ -177,10 +185,12 @@ async def _shown_results(ctx: CommandContext, tally: "BatchTally") -> Sequence[R
     log = StartedLog(ctx.output.err, outcomes)
     async with progress(ctx.output.err, [tally]), anyio.create_task_group() as tasks:
         tasks.start_soon(log.show)
+        if is_live(ctx.output.err):
+            tasks.start_soon(BatchWatch(tally, watch).follow)
         async for result in outcomes:
             results.append(result)
             rows.append(result_row(result, outcomes))
-            tally.add_result(WaitResult(rows[-1].id or 0, rows[-1].outcome, error=rows[-1].detail or None))
+            tally.receive(result, rows[-1])
         tasks.cancel_scope.cancel()
     log.print_new()
     rows.sort(key=lambda row: row.outcome != "unknown")
@@ -220,35 +230,3 @@ def result_row(result: Result[Any], outcomes: Run[Any]) -> Row:
     detail = result.why if isinstance(result, Skipped) else error_text(refusal) if refusal is not None else ""
     unset: dict[str, Any] = dict.fromkeys(("id", "seconds", "intended_at", "started_at", "ended_at"))
     return Row(key=result.key, outcome=outcome or "", state="", start=start, detail=detail, **unset)
-
-
-@define(eq=False, kw_only=True)
-class BatchTally(Tally):
-    """A tally that counts the starts of a batch by their status."""
-
-    run: Run[Any]
-
-    @property
-    def total(self) -> int:
-        """The number of starts, including those of earlier runs."""
-        return max(self.expected, len(self.run.items))
-
-    @property
-    def settled(self) -> int:
-        """The number of starts that have ended. A rejected start is not counted, because another run sends it again."""
-        return sum(status.kind is StatusKind.ENDED for status in self.run.items.values())
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The number of starts in each column of `COLUMNS`, without zeros."""
-        counter = Counter(_column(status.kind, status.word) for status in self.run.items.values())
-        counter[UNSEEN] += self.total - counter.total()
-        return {word: counter[word] for word in COLUMNS if counter[word]}
-
-
-def _column(kind: StatusKind, word: str) -> str:
-    if kind is StatusKind.PLANNED:
-        return UNSEEN
-    if kind in {StatusKind.INTENT, StatusKind.STARTED} or word == "waiting":
-        return "waiting"
-    return NOT_STARTED if kind is StatusKind.NOT_STARTED else word

@@ -82,16 +82,15 @@ def notes(tally: Tally) -> list[str]:
     pace = ", ".join(pace_texts(tally))
     if eta is None:
         return [pace]
-    remaining = format_seconds(eta)
-    return [pace, f"{tally.name}: the end is expected in about {remaining}, by the usual times of the operations"]
+    return [pace, f"{tally.name}: the end is expected in about {format_seconds(eta.seconds)}, {eta.basis}"]
 
 
 def pace_texts(tally: Tally) -> Iterator[str]:
     """Yield the elapsed time, the ends in each minute, and the time since the last check."""
     checked_at, now = tally.last_check(), tally.clock()
     yield f"{tally.name}: elapsed {format_seconds(now - tally.began_at)}"
-    if tally.ends:
-        counts = ends_by_minute([at - tally.began_at for at, _ in tally.ends], now - tally.began_at)
+    if tally.workflow_ends:
+        counts = ends_by_minute([at - tally.began_at for at in tally.workflow_ends], now - tally.began_at)
         yield f"ends a minute {sparkline(counts[-MAX_MINUTES:])} {counts[-1]} now"
     if checked_at is not None:
         yield f"last check {format_seconds(now - checked_at)} ago"

@@ -108,7 +108,7 @@ class LiveTable:
 
 def progress(console: Console, tallies: Sequence[Tally]) -> AbstractAsyncContextManager[None]:
     """Show progress on the console while the block runs."""
-    return _shown(LiveTable(console, tallies) if _is_live(console) else LineLog(console, tallies))
+    return _shown(LiveTable(console, tallies) if is_live(console) else LineLog(console, tallies))
 
 
 def outages(console: Console, tallies: Sequence[Tally]) -> AbstractAsyncContextManager[None]:
@@ -120,13 +120,14 @@ def timeline(
     console: Console, tally: Tally, spans: Callable[[Any], Sequence[Span]]
 ) -> AbstractAsyncContextManager[None]:
     """Draw the operations of the one workflow of a tally on the console while the block runs."""
-    if not _is_live(console):
+    if not is_live(console):
         return _shown(LineLog(console, [tally]))
     return _shown(LiveTimeline(console, tally, spans, lambda: [*notes(tally), *_outage_texts([tally])]))
 
 
-def _is_live(console: Console) -> bool:
-    return console.is_terminal and not console.is_dumb_terminal
+def is_live(console: Console) -> bool:
+    """Return True if a live table can be drawn on the console."""
+    return console.is_terminal and not console.is_dumb_terminal and not console.quiet
 
 
 @asynccontextmanager
@@ -140,8 +141,8 @@ async def _shown(view: ProgressView) -> AsyncIterator[None]:
 def progress_line(tally: Tally, seconds: float) -> str:
     """Return the progress of a tally after `seconds` as one line."""
     counts = ", ".join(f"{count} {word}" for word, count in tally.counts.items())
-    settled = tally.settled
-    return f"{tally.name}: {settled} of {tally.total} settled, {settled / seconds:.1f} a second ({counts})"
+    rate = len(tally.workflow_ends) / seconds
+    return f"{tally.name}: {tally.settled} of {tally.total} settled, {rate:.1f} a second ({counts})"
 
 
 def live_view(tallies: Sequence[Tally], seconds: float, width: int = NARROW_WIDTH) -> Group:
@@ -162,7 +163,7 @@ def progress_table(tallies: Sequence[Tally], seconds: float) -> RenderableType:
     for tally, counts in zip(tallies, counts_of_all, strict=True):
         settled = tally.settled
         bar = ProgressBar(total=max(1, tally.total), completed=settled, width=24)
-        rate = f"{settled / seconds:.1f}" if settled else ""
+        rate = f"{len(tally.workflow_ends) / seconds:.1f}" if tally.workflow_ends else ""
         numbers = [str(counts.get(word, "")) for word in present]
         rows.append([tally.name, f"{settled}/{tally.total}", rate, bar, *numbers])
     return grid(["", "settled", "a second", "", *present], rows)

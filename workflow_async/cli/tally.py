@@ -26,6 +26,7 @@ class WaitResult:
     """The result of waiting for one workflow."""
 
     id: int
+    """0 for a start without a workflow."""
     outcome: str
     """A phase, `timed out`, `unobserved` or `replaced`."""
     workflow: Workflow | None = field(default=None, repr=False)
@@ -58,6 +59,16 @@ def error_result(id: int, error: WorkflowAsyncError, last: Workflow | None) -> W
     """Return the result of a wait that raised an error."""
     words = {WorkflowParked: Phase.PARKED.value, WorkflowReplaced: REPLACED}
     return WaitResult(id, words.get(type(error), UNOBSERVED), last, error_text(error), code_of(error))
+
+
+@frozen
+class Estimate:
+    """When everything is expected to have ended."""
+
+    seconds: float
+    """From now on."""
+    basis: str
+    """What the estimate rests on, for a sentence."""
 
 
 @define(eq=False)
@@ -134,10 +145,18 @@ class Tally:
         """The ids of workflows that have a record and no result."""
         return [id for id in self.records if id not in self.results]
 
-    def eta(self) -> float | None:
-        """Return the seconds until all workflows usually have ended. None if not known."""
-        estimates = [seconds for id in self.active if (seconds := self.usual_remaining(id)) is not None]
-        return max(estimates, default=None)
+    @property
+    def workflow_ends(self) -> list[float]:
+        """When workflows have ended, in seconds of the clock. A start that was refused has no workflow."""
+        return [at for at, result in self.ends if result.id]
+
+    def eta(self) -> Estimate | None:
+        """Return when all workflows are expected to have ended. None if not known."""
+        active = self.active
+        known = [seconds for id in active if (seconds := self.usual_remaining(id)) is not None]
+        if not known:
+            return None
+        return Estimate(max(known), f"by the usual durations, which are known for {len(known)} of {len(active)}")
 
     @property
     def counts(self) -> dict[str, int]:
