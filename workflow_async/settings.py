@@ -11,7 +11,13 @@ from attrs import Attribute, field, frozen
 
 from workflow_async.errors import InvalidArgument
 
-__all__ = ["Clock", "Limits", "Poll", "Retry", "Timeouts"]
+__all__ = ["Clock", "Limits", "Pace", "Poll", "Retry", "Timeouts"]
+
+Pace = Callable[[], Awaitable[object]]
+"""A coroutine function that returns when the next request may be sent, such as the `acquire` of a rate limiter.
+
+A request that is cancelled cancels its call, which should then take no turn. An exception becomes `PaceFailed`.
+"""
 
 
 def _number_above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:

@@ -27,7 +27,7 @@ from workflow_async._http import HTTPBackend, make_backend
 from workflow_async._http.tls import TLS
 from workflow_async.errors import CallError
 from workflow_async.observe import Middleware, OnEvent
-from workflow_async.settings import Clock
+from workflow_async.settings import Clock, Pace
 
 T = TypeVar("T")
 AfterResponse = Literal["keep", "fin", "rst", "stall", "garble"]
@@ -194,6 +194,7 @@ def make_transport(
     tls: TLS | None = None,
     proxy: str | None = None,
     middleware: tuple[Middleware, ...] = (),
+    pace: Pace | None = None,
     on_event: OnEvent | None = None,
 ) -> Transport:
     """Return a transport that is not open."""
@@ -207,6 +208,7 @@ def make_transport(
         limits=limits,
         clock=clock,
         middleware=middleware,
+        pace=pace,
         observer=Observer(on_event),
     )
 

@@ -1,5 +1,6 @@
 """The public API as users write it. The type checkers read this file. It is never run."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from workflow_async import (
     observe,
     opencast,
     preservica,
+    settings,
 )
 from workflow_async.errors import CallError, StartOutcomeUnknown, WaitTimeout, WorkflowAsyncError, WorkflowFailed
 from workflow_async.monitor import (
@@ -158,6 +160,13 @@ async def observed() -> None:
         telemetry.add(oc)
     PreservicaClient("eu.preservica.com", username="user", password="secret", on_event=on_event)
     PreservicaClient.from_env(middleware=layers, on_event=telemetry.on_event)
+
+    async def acquire() -> None: ...
+
+    pace: settings.Pace = acquire
+    OpencastClient("https://oc.example.org", auth=("user", "secret"), pace=pace)
+    OpencastClient.sync("https://oc.example.org", auth=("user", "secret"), pace=asyncio.Semaphore(1).acquire)
+    PreservicaClient.from_env(pace=acquire)
 
 
 async def opencast_lists(oc: OpencastClient) -> None:

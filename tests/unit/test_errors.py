@@ -89,6 +89,7 @@ EVERY = [
     (ConnectionBroken("ReadError", reused=True), "ReadError"),
     (DeadlineExceeded("no response within 3 s", sent=False), "no response within 3 s"),
     (errors.NetworkBlocked("blocked"), "blocked"),
+    (errors.PaceFailed("the function of pace= raised KeyError"), "the function of pace= raised KeyError"),
     (errors.MiddlewareFailed("a middleware raised KeyError", sent=False), "a middleware raised KeyError"),
     (errors.NotSentInTime("no place within 3 s"), "no place within 3 s"),
     (ResponseTooLarge("more than 5 bytes"), "more than 5 bytes"),

@@ -61,7 +61,7 @@ PUBLIC = {
         RecordedRequest Sandbox SecondResume ServerClock Step StepResult TimeSource Trouble
     """,
     "workflow_async.phase": "Phase Workflow",
-    "workflow_async.settings": "Clock Limits Poll Retry Timeouts",
+    "workflow_async.settings": "Clock Limits Pace Poll Retry Timeouts",
     "workflow_async.testing": "ClientTime SkippingTime change finished opencast_workflow preservica_workflow",
 }
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")

@@ -33,7 +33,7 @@ from workflow_async.errors import (
     StatusError,
 )
 from workflow_async.observe.messages import Middleware
-from workflow_async.settings import Clock, Limits, Retry, Timeouts
+from workflow_async.settings import Clock, Limits, Pace, Retry, Timeouts
 
 T = TypeVar("T")
 
@@ -57,6 +57,8 @@ class Transport:
     """How to find out whether the API is there. None: every response counts as the API's own."""
     observer: Observer = field(factory=Observer)
     middleware: Sequence[Middleware] = ()
+    pace: Pace | None = None
+    """Awaited before each request is sent."""
     permissions: Permissions = no_permission
     """Which permission a call needs that was refused with 403."""
     binding: LoopBinding = field(factory=LoopBinding, init=False)
@@ -71,7 +73,7 @@ class Transport:
     def __attrs_post_init__(self) -> None:
         self.middleware = checked_middlewares(self.middleware)
         self._queue = anyio.Semaphore(self.limits.connections, fast_acquire=True)
-        self._pacer = Pacer(self.limits.rate, self.clock)
+        self._pacer = Pacer(self.limits.rate, self.clock, self.pace, self.observer)
         self._budget = retry_rules.Budget(self.retry.budget)
         self.observer.clock, self.observer.server = self.clock, self.origin.base.partition("://")[2]
         self._presence = ApiPresence(self._control_status)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from workflow_async._core.auth import Secret
 from workflow_async._http import HTTPBackend
-from workflow_async.settings import Clock, Limits, Retry, Timeouts
+from workflow_async.settings import Clock, Limits, Pace, Retry, Timeouts
 
 if TYPE_CHECKING:
     import ssl
@@ -26,5 +26,6 @@ class HTTPOptions(TypedDict, total=False):
     ssl_context: "ssl.SSLContext | None"
     proxy: str | Secret | None
     middleware: "Sequence[Middleware]"
+    pace: Pace | None
     on_event: "OnEvent | None"
     allow_insecure_http: bool

@@ -12,6 +12,7 @@
     │   │   │   │   ├── TLSVerificationFailed
     │   │   │   │   └── ProxyRefused
     │   │   │   ├── NetworkBlocked WORKFLOW_ASYNC_NO_NETWORK forbids requests to other hosts
+    │   │   │   ├── PaceFailed    the function of `pace=` raised an exception
     │   │   │   └── NotSentInTime a timeout passed first (also a TimeoutError)
     │   │   ├── ConnectionBroken  the connection ended early
     │   │   ├── DeadlineExceeded  a timeout of `Timeouts` passed (also a TimeoutError)
@@ -99,6 +100,7 @@ from workflow_async.errors._transport import (
     NetworkBlocked,
     NotSent,
     NotSentInTime,
+    PaceFailed,
     ProxyRefused,
     ResponseTooLarge,
     TLSVerificationFailed,
@@ -148,6 +150,7 @@ __all__ = [
     "NotHeld",
     "NotSent",
     "NotSentInTime",
+    "PaceFailed",
     "PartialFailure",
     "PollTaskFailed",
     "PreparedStart",

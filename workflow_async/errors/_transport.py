@@ -41,6 +41,10 @@ class NetworkBlocked(NotSent):
     """The variable WORKFLOW_ASYNC_NO_NETWORK forbids requests to other hosts than this one. It protects tests."""
 
 
+class PaceFailed(NotSent):
+    """The function of `pace=` raised an exception, so the request got no turn. The log holds the exception."""
+
+
 class ConnectionBroken(TransportError):
     """The connection ended before the response was complete."""
 

@@ -10,7 +10,7 @@ from workflow_async._core.token_auth import TokenAuth
 from workflow_async._http import HTTPBackend, make_backend
 from workflow_async._http.options import HTTPOptions
 from workflow_async.errors import InvalidArgument
-from workflow_async.settings import Clock, Limits, Retry, Timeouts
+from workflow_async.settings import Clock, Limits, Pace, Retry, Timeouts
 
 if TYPE_CHECKING:
     import ssl
@@ -60,6 +60,8 @@ class PreservicaClient(Client):
         proxy: the URL of an HTTP proxy, such as http://user:password@proxy.example.org:3128, or "env" for HTTPS_PROXY
             and NO_PROXY of the environment. Default: no proxy. An `AsyncClient` has its own.
         middleware: functions that run around each request, the first outermost. See `workflow_async.observe`.
+        pace: a coroutine function without arguments that is awaited before each request, such as that of a rate limiter
+            which several processes share. Every attempt, login and poll awaits it. See `workflow_async.settings.Pace`.
         on_event: a function that is called with each event. See `workflow_async.observe.ClientEvent`.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
@@ -88,6 +90,7 @@ class PreservicaClient(Client):
         ssl_context: "ssl.SSLContext | None" = None,
         proxy: str | Secret | None = None,
         middleware: "Sequence[Middleware]" = (),
+        pace: Pace | None = None,
         on_event: "OnEvent | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
@@ -113,6 +116,7 @@ class PreservicaClient(Client):
             control=Control("Preservica", _control_call),
             observer=Observer(on_event),
             middleware=middleware,
+            pace=pace,
             permissions=permission_of,
         )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,13 +16,20 @@ from tests.conftest import FakeTime
 from tests.support import virtual_time
 from tests.support.byte_server import GET, POST, make_transport
 from tests.support.loopback_system import loopback_system
-from workflow_async import Clock, Limits, Retry, Timeouts
+from workflow_async import Clock, Limits, OpencastClient, PreservicaClient, Retry, Timeouts
 from workflow_async._core.auth import Headers, Refusable
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
 from workflow_async._core.pacing import CATCH_UP, Pacer
 from workflow_async._core.transport import Transport
-from workflow_async.errors import ClientClosed, DeadlineExceeded, NotSentInTime, ServerError
+from workflow_async.errors import (
+    ClientClosed,
+    DeadlineExceeded,
+    InvalidArgument,
+    NotSentInTime,
+    PaceFailed,
+    ServerError,
+)
 from workflow_async.sandbox import Fault, Faults
 
 OK = Reply(200, {}, b"{}")
@@ -44,6 +52,26 @@ class TimedBackend:
     async def reset(self) -> None: ...
 
     async def aclose(self) -> None: ...
+
+
+@define
+class SharedBudget:
+    """A budget that clients share: `spacing` seconds between two turns."""
+
+    spacing: float = 1.0
+    turns: list[float] = field(factory=list)
+    waiting: int = 0
+    _order: anyio.Lock = field(factory=anyio.Lock)
+
+    async def acquire(self) -> None:
+        self.waiting += 1
+        try:
+            async with self._order:
+                if self.turns:
+                    await anyio.sleep(max(0.0, self.turns[-1] + self.spacing - anyio.current_time()))
+                self.turns.append(anyio.current_time())
+        finally:
+            self.waiting -= 1
 
 
 @define
@@ -264,3 +292,179 @@ async def test_a_servers_log_shows_the_rate_with_logins_and_retries(kind: str) -
         assert len(loopback.system.requests) > 250
         assert len(loopback.system.requests) / (loopback.time() - began) == pytest.approx(20.0, rel=0.05)
         assert busiest(times.values()) <= 105
+
+
+def test_clients_that_share_a_budget_send_when_it_gives_them_turns() -> None:
+    budget, backend = SharedBudget(0.5), TimedBackend(latency=0.2)
+
+    async def main() -> None:
+        clients = [paced(backend, None, pace=budget.acquire, timeouts=Timeouts(call=100)) for _ in range(3)]
+        await asyncio.gather(*(client.send(GET) for client in clients for _ in range(10)))
+
+    virtual_time.run(main())
+    assert backend.sent == budget.turns == pytest.approx([number * 0.5 for number in range(30)])
+
+
+def test_a_request_asks_for_a_turn_of_the_shared_budget_when_it_can_be_sent_at_once() -> None:
+    budget, backend = SharedBudget(0.1), TimedBackend(latency=5.0)
+
+    async def main() -> int:
+        transport = paced(backend, None, pace=budget.acquire, connections=2, timeouts=Timeouts(call=1000))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(6):
+                group.create_task(transport.send(GET))
+            await anyio.sleep(1.0)
+            return len(budget.turns) + budget.waiting
+
+    assert virtual_time.run(main()) == 2
+    assert backend.sent == budget.turns
+
+
+def test_the_clients_own_rate_holds_after_the_shared_budget_was_held_up() -> None:
+    backend = TimedBackend()
+
+    async def held_up() -> None:
+        await anyio.sleep(max(0.0, 10.0 - anyio.current_time()))
+
+    async def main() -> None:
+        transport = paced(backend, 2.0, pace=held_up, connections=16, timeouts=Timeouts(call=1000))
+        await asyncio.gather(*(transport.send(GET) for _ in range(30)))
+
+    virtual_time.run(main())
+    assert backend.sent[0] == 10.0
+    assert busiest(backend.sent) <= 11
+
+
+def test_every_attempt_and_every_login_awaits_the_shared_budget() -> None:
+    budget, backend = SharedBudget(), TimedBackend(script=(OK, Reply(429, {}, b""), OK, OK))
+
+    async def main() -> None:
+        login = LoginFirst()
+        login.transport = paced(backend, None, credential=login, pace=budget.acquire, timeouts=Timeouts(call=1000))
+        await login.transport.send(GET)
+
+    virtual_time.run(main())
+    assert len(budget.turns) == len(backend.sent) == 4
+
+
+def test_a_start_that_waits_for_the_shared_budget_at_its_deadline_was_not_sent() -> None:
+    budget, backend = SharedBudget(1000.0), TimedBackend()
+
+    async def main() -> Any:
+        transport = paced(backend, None, pace=budget.acquire, timeouts=Timeouts(call=5))
+        await transport.send(GET)
+        return (await asyncio.gather(transport.send(POST), return_exceptions=True))[0]
+
+    error = virtual_time.run(main())
+    assert isinstance(error, NotSentInTime)
+    assert (len(budget.turns), budget.waiting, backend.sent) == (1, 0, [0.0])
+
+
+@pytest.mark.parametrize("rate", [None, 1.0])
+def test_a_cancelled_request_cancels_its_wait_for_the_shared_budget_and_takes_no_turn(rate: float | None) -> None:
+    budget, backend = SharedBudget(10.0), TimedBackend()
+
+    async def main() -> float:
+        transport = paced(backend, rate, pace=budget.acquire, timeouts=Timeouts(call=1000))
+        await transport.send(GET)
+        with anyio.move_on_after(5.0):
+            await transport.send(GET)
+        assert budget.waiting == 0
+        await transport.send(GET)
+        return anyio.current_time()
+
+    assert virtual_time.run(main()) == 10.0
+    assert len(budget.turns) == 2
+
+
+@pytest.mark.parametrize("error", [ConnectionError, ValueError, TimeoutError, asyncio.CancelledError])
+async def test_what_the_function_raises_is_an_error_that_says_that_nothing_was_sent(
+    error: type[BaseException], fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def acquire() -> None:
+        raise error("no budget")
+
+    transport = make_transport("http://127.0.0.1:9", fake_time.clock, pace=acquire)
+    transport.backend = backend = TimedBackend()
+    transport.open()
+    with pytest.raises(PaceFailed, match=f"POST .*pace= raised {error.__name__}, so nothing was sent") as caught:
+        await transport.send(POST)
+    assert (caught.value.sent, caught.value.attempts, backend.sent) == (False, 1, [])
+    with pytest.raises(PaceFailed) as repeated:
+        await transport.send(GET)
+    assert repeated.value.attempts == Retry().attempts
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    (record,) = caplog.records
+    assert record.getMessage() == "pace= raised an exception"
+    assert record.exc_info is not None
+
+
+async def test_a_start_whose_turn_failed_was_not_sent_and_can_be_repeated() -> None:
+    fails = [True]
+
+    async def acquire() -> None:
+        if fails.pop():
+            raise ConnectionError
+
+    async with loopback_system("16") as loopback, loopback.client(pace=acquire) as client:
+        with pytest.raises(PaceFailed):
+            await client.workflows.start("event-1", "fast")
+        assert loopback.started_count == 0
+
+
+async def test_a_function_that_returns_nothing_to_await_is_refused_before_anything_is_sent() -> None:
+    taken: list[float] = []
+    transport = paced(backend := TimedBackend(), None, pace=lambda: taken.append(1.0))
+    with pytest.raises(InvalidArgument, match="pace: must be a coroutine function: it returned NoneType, which cannot"):
+        await transport.send(GET)
+    assert (taken, backend.sent) == ([1.0], [])
+
+
+@pytest.mark.parametrize("pace", [5.0, "acquire", [None]])
+def test_what_cannot_be_called_is_refused_when_a_client_is_made(pace: Any) -> None:
+    account: dict[str, Any] = {"username": "user", "password": "secret", "pace": pace}
+    for make in (PreservicaClient, PreservicaClient.sync):
+        with pytest.raises(InvalidArgument, match="pace: must be a coroutine function without arguments"):
+            make("eu.preservica.com", **account)
+    for make_opencast in (OpencastClient.from_env, OpencastClient.sync):
+        with pytest.raises(InvalidArgument, match="pace: must be a coroutine function without arguments"):
+            make_opencast(url="https://oc.example.org", **_opencast_account(make_opencast, pace))
+
+
+def _opencast_account(make: Any, pace: Any) -> dict[str, Any]:
+    if make == OpencastClient.sync:
+        return {"auth": ("user", "secret"), "pace": pace}
+    return {"username": "user", "password": "secret", "pace": pace}
+
+
+def test_a_synchronous_client_awaits_the_function_in_its_event_loop() -> None:
+    threads: list[int] = []
+
+    async def acquire() -> None:
+        threads.append(threading.get_ident())
+        raise ConnectionError
+
+    retry = Retry(attempts=1)
+    account: dict[str, Any] = {"auth": ("user", "secret"), "pace": acquire, "retry": retry}
+    with OpencastClient.sync("http://127.0.0.1:9", **account) as oc, pytest.raises(PaceFailed):
+        oc.version()
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize("kind", ["11", "16", "preservica"])
+async def test_every_request_in_a_servers_log_has_awaited_the_function(kind: str) -> None:
+    async with loopback_system(kind) as loopback:
+        turns = 0
+
+        async def acquire() -> None:
+            nonlocal turns
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+        loopback.system.faults = Faults(seed=1, rates={Fault.SERVER_ERROR: 0.2})
+        client = loopback.client(pace=acquire, retry=Retry(base=0.01, attempts=9))
+        async with client, anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(client.workflows.count)
+        assert turns == len(loopback.system.requests) > 45
