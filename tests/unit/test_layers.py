@@ -22,6 +22,7 @@ LAYERS = (
     {"monitor/_engine"},
     {"monitor"},
     {"batch"},
+    {"distributed"},
     {"opencast", "preservica"},
     {"sync", "testing"},
     {"sandbox", "cli"},
@@ -57,6 +58,7 @@ PURE = {
     "monitor/_engine/duration_text",
     *(f"monitor/_engine/{name}" for name in ("observation", "operations", "pauses", "scheduler", "spread")),
     *(f"monitor/_engine/{name}" for name in ("tracking", "wakes")),
+    "distributed/slices",
     *(f"monitor/spec/{name}" for name in ("as_json", "packed", "records", "server_memory", "sharding")),
     *(f"sandbox/{name}" for name in ("canned", "engine", "faults", "hashing", "run")),
 }

@@ -30,6 +30,7 @@ PUBLIC = {
         OnConflict OperationDuration OutcomeUnknown ReconcileResult Rejected Result Run Skipped Slot StartFound
         StartStatus StatusKind Ticket read_journal
     """,
+    "workflow_async.distributed.nats": "NatsPace",
     "workflow_async.monitor": """
         ActiveSnapshot Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked
         PollResult PollingFailed Predicate Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked
@@ -67,7 +68,7 @@ PUBLIC = {
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")
 OPTIONAL = {
     *("typer", "rich", "click", "starlette", "fastapi", "uvicorn"),
-    *("opentelemetry", "aiohttp", "aiosqlite", "orjson", "httpx2", "pydantic", "pydantic_core"),
+    *("opentelemetry", "aiohttp", "aiosqlite", "orjson", "httpx2", "nats", "pydantic", "pydantic_core"),
 }
 """Libraries that importing the package must not load, even if they are installed.
 

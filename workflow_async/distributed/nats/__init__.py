@@ -1,0 +1,5 @@
+"""Coordinates workers by NATS JetStream. Needs the extra `nats`."""
+
+from workflow_async.distributed.nats.pace import NatsPace
+
+__all__ = ["NatsPace"]
