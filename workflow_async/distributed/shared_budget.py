@@ -154,7 +154,7 @@ class SharedBudget:
 
     def _wanted(self, ahead: float) -> int:
         """Return how many turns to reserve, if turns that are reserved now can be used in `ahead` seconds."""
-        ahead += 2 * PERIOD + self._took  # until the next reservation is done
+        ahead += 1.25 * PERIOD + self._took  # until the next reservation is done
         return self._demand.wanted(self._waiting, self._turns.left(self._now()), ahead)
 
     async def _reserve(self) -> None:

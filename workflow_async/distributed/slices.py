@@ -13,7 +13,7 @@ from collections import deque
 
 from attrs import define, field, frozen
 
-HORIZON = 0.35
+HORIZON = 0.3
 """Turns are reserved up to this many seconds ahead. A process that is killed loses its share of them."""
 SLICE = 0.15
 """Seconds of the whole budget that one reservation takes at most."""

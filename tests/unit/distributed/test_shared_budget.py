@@ -196,12 +196,11 @@ def test_an_error_that_is_no_outage_is_raised_and_the_next_request_asks_again() 
 
 def test_an_error_after_the_last_request_does_not_fail_the_next_one() -> None:
     async def main() -> None:
-        register = SharedRegister()
+        register = SharedRegister(latency=1.0)
         budget = register.budget(50.0)
-        await budget.acquire()
         waiting = asyncio.create_task(budget.acquire())
+        await asyncio.sleep(0.1)
         register.error = PermissionError("no")
-        await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.sleep(5)
         register.error = None

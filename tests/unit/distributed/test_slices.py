@@ -135,10 +135,10 @@ def test_slices_never_overlap_and_end_at_the_horizon(steps: list[tuple[float, in
 
 
 def test_a_slice_takes_half_of_what_is_left_so_that_others_get_some_soon() -> None:
-    assert next_slice(10.2, 10.0, 1000, 100.0) == Slice(10.2, 7, 0.01)
+    assert next_slice(10.05, 10.0, 1000, 100.0) == Slice(10.05, 12, 0.01)
     assert next_slice(10.1, 10.0, 4, 100.0) == Slice(10.1, 4, 0.01)
     assert next_slice(9.0, 10.0, 1000, 100.0) == Slice(10.0, 15, 0.01)
-    assert next_slice(10.3, 10.0, 1000, 100.0) is None
+    assert next_slice(10.25, 10.0, 1000, 100.0) is None
 
 
 def test_at_a_low_rate_a_slice_is_one_turn() -> None:

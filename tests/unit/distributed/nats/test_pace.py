@@ -1,8 +1,11 @@
 """A budget in a real NATS: what processes share, and what happens when the broker or its bucket is away."""
 
+import ast
 import asyncio
 import math
+import re
 import time
+import types
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,12 +19,16 @@ from nats.errors import ConnectionClosedError
 from tests.conftest import FakeTime
 from tests.support.arrivals import most
 from tests.support.byte_server import GET, NO_RETRIES, connected
+from tests.support.documentation import PAGES
+from tests.support.loopback_system import loopback_system
 from tests.support.nats_server import NatsServer, running_nats_server
+from workflow_async import OpencastClient
 from workflow_async.distributed.nats.pace import BUCKET, NatsPace, NatsRegister
 from workflow_async.distributed.shared_budget import Entry, RegisterUnavailable
 from workflow_async.distributed.slices import HORIZON
 from workflow_async.errors import InvalidArgument, PaceFailed
 
+GUIDE = PAGES / "operating.md"
 RATE = 200.0
 WINDOW = 0.5
 
@@ -167,6 +174,17 @@ async def test_a_connection_that_is_closed_fails_the_request_before_it_is_sent(
     async with connected("http://127.0.0.1:9", fake_time.clock, pace=pace.acquire, retry=NO_RETRIES) as transport:
         with pytest.raises(PaceFailed, match="ConnectionClosedError, so nothing was sent"):
             await transport.send(GET)
+
+
+async def test_the_example_of_the_guide_runs(nats_server: NatsServer, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"^```{code-block} python\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    async with loopback_system("16") as loopback:
+        text = example.replace("nats://127.0.0.1:4222", nats_server.url)
+        text = text.replace("http://127.0.0.1:8080", loopback.system.url)
+        namespace = {"OpencastClient": OpencastClient}
+        code = compile(text, str(GUIDE), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        await types.FunctionType(code, namespace)()
+    assert capsys.readouterr().out.startswith("v1.")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a.b", "x" * 101, 5, None])
