@@ -4,7 +4,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 
 from attrs import define, field
 
@@ -28,12 +28,10 @@ class Arrivals:
             server.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
             while await reader.readuntil(b"\r\n\r\n"):
                 self.times.append(time.monotonic())
                 writer.write(RESPONSE)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
 
 
 def most(times: Sequence[float], window: float) -> int:

@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 from attrs import define, field, frozen
 
-from workflow_async.distributed.slices import BrokerClock, Demand, Slice, Turns, next_slice
+from workflow_async.distributed.slices import LATENESS, SLOWEST, BrokerClock, Demand, Slice, Turns, next_slice
 from workflow_async.settings import Clock
 
 log = logging.getLogger("workflow_async")
@@ -85,6 +85,10 @@ class SharedBudget:
     """Number of recent reservations that other processes left no room for."""
     _took: float = field(default=0.0, init=False)
     """Seconds that the last reservation took."""
+    _trip: float = field(default=0.0, init=False)
+    """Seconds that the last write took."""
+    _lead: float = field(default=0.0, init=False)
+    """Seconds after which turns can be used, because writes are slow. 0 unless two in a row were."""
     _away: bool = field(default=False, init=False)
     """True while the broker does not respond."""
 
@@ -165,7 +169,7 @@ class SharedBudget:
         for _ in range(TRIES):
             entry = self._known or await self.register.read()
             alone = entry.revision == self._written.revision
-            now = self._now()
+            now = self._now() + self._lead
             ahead = max(0.0, (entry.until or now) - now)
             taken = next_slice(entry.until, now, max(1, self._wanted(ahead)), self.rate)
             if taken is None:
@@ -185,6 +189,8 @@ class SharedBudget:
         sent = self.clock.now()
         revision = await self.register.write(entry)
         received = self.clock.now()
+        self._lead = max(0.0, min(received - sent, self._trip, SLOWEST) - LATENESS / 2)
+        self._trip = received - sent
         if revision is None:
             return False
         self._written = Entry(entry.until, revision)

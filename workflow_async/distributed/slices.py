@@ -24,6 +24,8 @@ LATENESS = 0.2
 
 Over 5 seconds, turns that are used late add at most 4 % to the budget.
 """
+SLOWEST = 1.0
+"""Seconds that a write to the broker may take."""
 DRIFT = 200e-6
 """Seconds by which two clocks may drift apart in a second."""
 SMOOTHING = 0.4
@@ -57,11 +59,11 @@ def next_slice(until: float | None, now: float, wanted: int, rate: float) -> Sli
     Args:
         until: the time until which turns are reserved. None if the broker has no such time: it may have been lost, with
             turns reserved up to the horizon. A time beyond means that the broker's clock was set back, which is alike.
-        now: the time now.
+        now: the time from which the process can use turns.
         wanted: the number of turns that the process needs, at least 1.
         rate: turns per second.
     """
-    farthest = now + HORIZON + max(SLICE, 1 / rate)
+    farthest = now + HORIZON + SLOWEST + 1 / rate
     if until is None or until > farthest:
         start, left = now + HORIZON, HORIZON
     else:

@@ -86,6 +86,13 @@ def test_a_low_rate_is_kept(rate: float) -> None:
     )
 
 
+@pytest.mark.parametrize("latency", [0.1, 0.4])
+def test_a_slow_broker_lowers_the_rate_and_never_raises_it(latency: float) -> None:
+    sent, _ = simulated([(16, 0.01)] * 3, lasting(30), SharedRegister(latency=latency))
+    assert most(sent, WINDOW) <= 1.05 * RATE * WINDOW
+    assert fewest(sent, WINDOW, 10.0, 30.0) > 0
+
+
 def test_while_the_broker_is_away_only_what_was_reserved_is_used(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "workflow_async")
 
@@ -196,7 +203,7 @@ def test_an_error_that_is_no_outage_is_raised_and_the_next_request_asks_again() 
 
 def test_an_error_after_the_last_request_does_not_fail_the_next_one() -> None:
     async def main() -> None:
-        register = SharedRegister(latency=1.0)
+        register = SharedRegister(latency=0.5)
         budget = register.budget(50.0)
         waiting = asyncio.create_task(budget.acquire())
         await asyncio.sleep(0.1)

@@ -14,13 +14,12 @@ from nats.js import JetStreamContext, errors as js_errors
 from nats.js.kv import KeyValue
 
 from workflow_async.distributed.shared_budget import Entry, RegisterUnavailable, SharedBudget
+from workflow_async.distributed.slices import SLOWEST
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, check_positive
 
 BUCKET = "workflow-async-pace"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
-OPERATION = 1.0
-"""Seconds after which an operation of the broker counts as failed."""
 AWAY = (
     TimeoutError,
     nats_errors.NoRespondersError,
@@ -87,7 +86,7 @@ class NatsRegister:
     _bucket: KeyValue | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._js = self.client.jetstream(timeout=OPERATION)
+        self._js = self.client.jetstream(timeout=SLOWEST)
 
     async def read(self) -> Entry:
         """Return the entry."""
@@ -132,7 +131,7 @@ class NatsRegister:
         if self.client.is_reconnecting:  # a write would be kept, and sent when nothing waits for it
             raise RegisterUnavailable("reconnecting")
         try:
-            with anyio.fail_after(OPERATION):
+            with anyio.fail_after(SLOWEST):
                 yield
         except AWAY as error:
             raise RegisterUnavailable(type(error).__name__) from error
