@@ -121,11 +121,11 @@ class ClassSource:
         return [name.strip() for names in generic for name in names.split(",")]
 
     def cached_properties(self) -> Iterator[tuple[str, str]]:
-        """Yield the names of the cached properties, each with the text of its type."""
+        """Yield the names of the private cached properties, without the underscore, and the text of their types."""
         for function in self.functions():
             decorated = [ast.unparse(decorator) for decorator in function.decorator_list] == ["cached_property"]
             if decorated and isinstance(function.returns, ast.Constant):
-                yield function.name, str(function.returns.value)
+                yield function.name.removeprefix("_"), str(function.returns.value)
 
 
 def find_class(reference: Reference | None) -> ClassSource | None:

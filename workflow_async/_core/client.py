@@ -103,9 +103,10 @@ class Client:
         return f"{type(self).__name__}({self.url!r})" if made else f"{type(self).__name__}(...)"
 
 
-def service_names(client: type[Client]) -> tuple[str, ...]:
-    """Return the names of a client's services."""
-    return tuple(name for name, value in vars(client).items() if isinstance(value, cached_property))
+def service_names(client: type[object]) -> tuple[str, ...]:
+    """Return the names of a client's services. Each is a property of an object that is made when it is first used."""
+    made = {name for name, value in vars(client).items() if isinstance(value, cached_property)}
+    return tuple(name for name in vars(client) if f"_{name}" in made)
 
 
 def optional_secret(text: str | Secret | None) -> Secret | None:

@@ -111,9 +111,13 @@ class OpencastClient(Client):
             permissions=partial(permission_of, switches_user=bool(run_as)),
         )
 
-    @cached_property
+    @property
     def workflows(self) -> "Workflows":
         """The service for workflows."""
+        return self._workflows
+
+    @cached_property
+    def _workflows(self) -> "Workflows":
         from workflow_async.monitor._engine.poller import Poller
         from workflow_async.opencast.monitor_source import OpencastSource
         from workflow_async.opencast.workflows import Workflows
@@ -123,16 +127,24 @@ class OpencastClient(Client):
         self._polling = poller
         return Workflows(poller, transport)
 
-    @cached_property
+    @property
     def definitions(self) -> "Definitions":
         """The service for workflow definitions."""
+        return self._definitions
+
+    @cached_property
+    def _definitions(self) -> "Definitions":
         from workflow_async.opencast.definitions import Definitions
 
         return Definitions(self._transport)
 
-    @cached_property
+    @property
     def events(self) -> "Events":
         """The service for events."""
+        return self._events
+
+    @cached_property
+    def _events(self) -> "Events":
         from workflow_async.opencast.events import Events
 
         return Events(self._transport)

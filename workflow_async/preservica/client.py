@@ -120,16 +120,24 @@ class PreservicaClient(Client):
             permissions=permission_of,
         )
 
-    @cached_property
+    @property
     def contexts(self) -> "Contexts":
         """The service for workflow contexts."""
+        return self._contexts
+
+    @cached_property
+    def _contexts(self) -> "Contexts":
         from workflow_async.preservica.contexts import Contexts
 
         return Contexts(self._transport)
 
-    @cached_property
+    @property
     def workflows(self) -> "Workflows":
         """The service for workflows."""
+        return self._workflows
+
+    @cached_property
+    def _workflows(self) -> "Workflows":
         from workflow_async.monitor._engine.poller import Poller
         from workflow_async.preservica.monitor_source import PreservicaSource
         from workflow_async.preservica.workflows import Workflows
@@ -139,16 +147,24 @@ class PreservicaClient(Client):
         self._polling = poller
         return Workflows(poller, transport)
 
-    @cached_property
+    @property
     def processes(self) -> "Processes":
         """The service for processes."""
+        return self._processes
+
+    @cached_property
+    def _processes(self) -> "Processes":
         from workflow_async.preservica.processes import Processes
 
         return Processes(self._transport)
 
-    @cached_property
+    @property
     def monitors(self) -> "Monitors":
         """The service for monitors."""
+        return self._monitors
+
+    @cached_property
+    def _monitors(self) -> "Monitors":
         from workflow_async.preservica.monitors import Monitors
 
         return Monitors(self._transport)

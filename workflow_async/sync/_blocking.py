@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from attrs import define, field
 
+from workflow_async._core.client import service_names
 from workflow_async.sync._loop_client import LoopClient
 from workflow_async.sync._portal import Portal
 
@@ -129,10 +130,15 @@ def service(kind: type[Any]) -> type[Any]:
 
 
 def _members(kind: type[Any]) -> dict[str, Any]:
-    """Return the public methods and properties. Class methods make asynchronous clients and are left out."""
+    """Return the public methods and properties.
+
+    Class methods, which make asynchronous clients, and the services of a client are left out.
+    """
     found = {name: member for name, member in inspect.getmembers_static(kind) if not name.startswith("_")}
     methods = {name: _method(member) for name, member in found.items() if inspect.isfunction(member)}
-    return methods | {name: _property(name, member) for name, member in found.items() if isinstance(member, property)}
+    properties = {name: member for name, member in found.items() if isinstance(member, property)}
+    services = service_names(kind)
+    return methods | {name: _property(name, each) for name, each in properties.items() if name not in services}
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
