@@ -24,6 +24,7 @@ from workflow_async.monitor._engine.fallback import DISABLED_FOR, BulkHealth, Li
 from workflow_async.monitor._engine.list_gate import ListGate
 from workflow_async.monitor._engine.listener import Listener
 from workflow_async.monitor._engine.scheduler import RequestBatch, Scheduler
+from workflow_async.monitor._engine.shown_rows import ShownRows
 from workflow_async.monitor._engine.timer import TIMER_SLACK
 from workflow_async.monitor._engine.tracker import Tracker
 from workflow_async.monitor._engine.tracking import TrackedWorkflows
@@ -61,6 +62,7 @@ class Fetcher(Generic[W]):
     """Workflows that were left to the last list and need no GET after it."""
     unchanged_lists: int = field(default=0, init=False)
     """Lists in a row that showed no change."""
+    shown_rows: ShownRows = field(factory=ShownRows, init=False)
     _wakes: WakeTimes = field(factory=WakeTimes, init=False)
     _woken_in_flight: set[int] = field(factory=set, init=False)
     """Workflows that a hint was about while a request for them was in flight."""
@@ -93,8 +95,9 @@ class Fetcher(Generic[W]):
             self.scheduler.schedule(id, at)
 
     def forget(self, id: int) -> None:
-        """Forget the hints about a workflow."""
+        """Forget the hints about a workflow, and what its GETs said about lists."""
         self._wakes.forget(id)
+        self.shown_rows.forget(id)
 
     # Single workflows
 
@@ -133,6 +136,7 @@ class Fetcher(Generic[W]):
             succeeded = True
             self.record_response(asked)
             self._get_answered()
+            self.shown_rows.got(id, missing=id in self.scheduler.missing_from_list)
             changes = self.tracker.changes
             due = self._next_check(id) if self.tracker.apply_get(workflow, asked) else asked
             self._polled("get", 1, self.tracker.changes - changes, asked)
@@ -285,10 +289,12 @@ class Fetcher(Generic[W]):
         self.list_read_at = self.clock.now()
         self.unchanged_lists = self.unchanged_lists + 1 if unchanged else 0
         missing = covered - shown
-        missing -= self.tracker.recently_got(missing, began)
+        missing -= self.tracker.recently_got(missing, began, self.shown_rows)
         seen = self.tracker.seen_count(missing)
         self.scheduler.list_completed(pages, shown, missing, self.clock.now(), self._next_list(began), seen=seen)
         self.settled = frozenset() if self.scheduler.distrusts_list else covered - missing
+        if not self.scheduler.distrusts_list:
+            self.shown_rows.list_read(shown, began)
 
     def _list_failed(self, error: CallError, began: float) -> float:
         """Apply a list that could not be read. Return the instant at which to read it again."""

@@ -23,6 +23,7 @@ from workflow_async.monitor._engine.observation import (
 )
 from workflow_async.monitor._engine.operations import operation_changes
 from workflow_async.monitor._engine.pauses import AnsweredPauses
+from workflow_async.monitor._engine.shown_rows import ShownRows
 from workflow_async.monitor._engine.subscription import WatchEvent
 from workflow_async.monitor._engine.tracking import TrackedWorkflows, Tracking
 from workflow_async.monitor.events import Change, Stalled
@@ -174,11 +175,14 @@ class Tracker(Generic[W]):
         after_list = observation.listed_at is None or asked >= observation.listed_at
         return not (after_get and after_list)
 
-    def recently_got(self, ids: set[int], began: float) -> set[int]:
-        """Return the workflows whose last GET is so recent that a list read since `began` need not show them."""
+    def recently_got(self, ids: set[int], began: float, last: ShownRows) -> set[int]:
+        """Return the workflows whose last GET is so recent that a list read since `began` need not show them.
+
+        A workflow that the `last` list has shown since that GET is not among them.
+        """
         since = began - self.source.list_lag
         gets = {id: self.observations[id].got_at for id in ids if id in self.observations}
-        return {id for id, at in gets.items() if at is not None and at >= since}
+        return {id for id, at in gets.items() if at is not None and at >= since and not last.showed_after(id, at)}
 
     def seen_count(self, ids: set[int]) -> int:
         """Return how many of these workflows have been seen."""
