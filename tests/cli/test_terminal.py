@@ -53,7 +53,7 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def batch(system: str) -> Path:
     """Return a file with a start that fails and a start that the server rejects."""
     rows = {
-        "opencast": "key,event,definition\na,e,fast\nb,e,refused\n",
+        "opencast": "key,event,definition\na,e,fast\nb,f,refused\n",
         "preservica": "key,context,n\na,42,1\nb,refused,2\n",
     }
     (path := Path("batch.csv")).write_text(rows[system])

@@ -36,7 +36,14 @@ class StartBackend(Protocol[W_co]):
 
     @property
     def guard_lag(self) -> float:
-        """Seconds after a start in which the server may accept a second start on the same event."""
+        """Seconds after a start in which the server may accept a second start on the same event.
+
+        The longest that is possible, if it depends on a release of the server that is not known yet.
+        """
+        ...
+
+    async def learn_guard_lag(self) -> float:
+        """Find out what `guard_lag` depends on, and return it. Raises `CallError` if the request failed."""
         ...
 
     def lock_key(self, ticket: Ticket) -> str | None:

@@ -36,10 +36,14 @@ class StartLocks:
             del self._released[lock_key]
             own.set()
 
+    def seconds_left(self, lock_key: str | None, lag: float) -> float:
+        """Return the seconds until the last start was sent `lag` seconds ago. 0 if it was, or if none was sent."""
+        sent = self._last_sent.get(lock_key) if lock_key is not None else None
+        return 0.0 if sent is None else max(0.0, sent + lag - self.clock.now())
+
     async def wait_out_lag(self, lock_key: str | None, lag: float) -> None:
         """Wait until the last start was sent more than `lag` seconds ago."""
-        sent = self._last_sent.get(lock_key) if lock_key is not None else None
-        left = 0.0 if sent is None else sent + lag - self.clock.now()
+        left = self.seconds_left(lock_key, lag)
         if left > 0:
             await self.clock.sleep(left)
 

@@ -1,6 +1,7 @@
 """The steps that lead a start to a workflow's id: check the server, send, search, and deal with conflicts."""
 
 import enum
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -101,8 +102,8 @@ class StartSteps(Generic[W]):
         async def on_wait(error: CallError) -> None:
             await self.reports.record_waiting(ticket, str(error))
 
-        await self.locks.wait_out_lag(self.backend.lock_key(ticket), self.backend.guard_lag)
         try:
+            await self._wait_out_lag(self.backend.lock_key(ticket), on_wait)
             ready = await self.outage.retry(lambda: self.backend.refreshed(ticket), on_wait)
         except CallError as error:
             await self.reports.report_not_sent(ticket, error)
@@ -112,6 +113,16 @@ class StartSteps(Generic[W]):
             return None
         self.running.admit(ready)
         return ready
+
+    async def _wait_out_lag(self, lock_key: str | None, on_wait: Callable[[CallError], Awaitable[None]]) -> None:
+        """Wait as long as the server may accept a second start on the same event. Ask first whether its release does.
+
+        Raises:
+            CallError: the release cannot be read.
+        """
+        if self.locks.seconds_left(lock_key, self.backend.guard_lag) > 0:
+            lag = await self.outage.retry(self.backend.learn_guard_lag, on_wait)
+            await self.locks.wait_out_lag(lock_key, lag)
 
     async def _send(self, ticket: Ticket, timer: OutageTimer) -> int | NextStep | None:
         """Send a start. Return its id, the next step, or None after reporting a result."""

@@ -136,6 +136,12 @@ class OpencastStarts:
         """
         return INDEX_LAG if self._workflows.can_list else 0.0
 
+    async def learn_guard_lag(self) -> float:
+        """Read the server's version unless it is known, and return `guard_lag`. From Opencast 12 on there is no lag."""
+        if self._workflows.can_list:
+            await self._workflows.learn_release()
+        return self.guard_lag
+
     def lock_key(self, ticket: Ticket) -> str:
         """Return the event, which can have one active workflow at a time."""
         return self.check(ticket).event_id

@@ -107,6 +107,10 @@ class PreservicaStarts:
             raise _unknown(ticket, self.check(ticket), error)
         return started.id
 
+    async def learn_guard_lag(self) -> float:
+        """Return `guard_lag`."""
+        return self.guard_lag
+
     def lock_key(self, ticket: Ticket) -> None:
         """Return None, because any number of workflows of a context can run concurrently."""
 

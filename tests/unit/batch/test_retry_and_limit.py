@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.batch.conftest import OFTEN, runs
+from tests.unit.batch.conftest import OFTEN, Connect, runs
 from tests.unit.batch.test_search import STARTS, run
 from workflow_async import OpencastClient
 from workflow_async.batch import AlreadyDone, Completed, StatusKind, read_journal
@@ -14,8 +14,9 @@ from workflow_async.batch.entries import StartStatus
 from workflow_async.batch.ownership import Ownership
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import Start
+from workflow_async.opencast.start_backend import INDEX_LAG
 from workflow_async.preservica import PreservicaClient
-from workflow_async.sandbox import Fault, Faults, Step, StepResult
+from workflow_async.sandbox import Fault, Faults, ManualClock, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast
 
 
@@ -63,6 +64,21 @@ async def test_a_second_start_whose_response_is_lost_does_not_find_the_failed_wo
     fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
     again = await run(oc, starts, journal=path, retry_failed=True)
     assert type(again["0"]).__name__ == "OutcomeUnknown"
+
+
+@pytest.mark.parametrize(("sandbox", "waits"), [("16", False), ("11", True)], indirect=["sandbox"])
+async def test_a_second_start_waits_out_the_lag_only_where_the_server_has_a_list(
+    connect: Connect, fake: FakeOpencast, path: Path, time: ManualClock, *, waits: bool
+) -> None:
+    broken(fake)
+    starts = [Start(fake.event(), "breaks", key="0")]
+    async with connect() as client:
+        await run(client, starts, journal=path)
+    ended = time()
+    async with connect() as client:  # it does not know the release yet
+        await run(client, starts, journal=path, retry_failed=True)
+    assert (max(each.created for each in runs(fake)) - ended >= INDEX_LAG) is waits
+    assert sum(request.path == "/api/version" for request in fake.requests) == 1
 
 
 def test_a_workflow_that_has_ended_belongs_to_no_start() -> None:
