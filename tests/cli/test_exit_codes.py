@@ -3,12 +3,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 import typer
 
 from tests.cli.conftest import Run, opencast_of
 from tests.support.journal_files import ticket
+from workflow_async.cli.app import writing
 from workflow_async.cli.exit_codes import (
     Exit,
     SandboxError,
@@ -194,6 +196,32 @@ def test_a_reader_that_leaves_ends_every_command_with_141(
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
+HELP = [(), ("--help",), ("--version",), ("run", "--help")]
+
+
+def written_to(output: int | IO[str], command: tuple[str, ...]) -> tuple[int, str]:
+    """Run a command whose stdout is this one. Return the exit code and stderr."""
+    arguments = [sys.executable, "-m", "workflow_async", *command]
+    ended = subprocess.run(arguments, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_a_reader_of_the_help_that_leaves_ends_it_with_141(command: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert written_to(writer, command) == (141, "")
+    os.close(writer)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("command", HELP)
+def test_the_help_on_a_full_disk_is_one_sentence(command: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        expected = "workflow-async: the output cannot be written: No space left on device\n"
+        assert written_to(full, command) == (3, expected)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 @pytest.mark.parametrize("command", [("show", "1000"), ("list",), ("definitions", "--json")])
 def test_a_full_disk_is_one_sentence_and_exits_with_3(sandbox_11: Sandbox, command: tuple[str, ...]) -> None:
@@ -258,3 +286,9 @@ def test_without_its_extra_the_demo_says_how_to_install_it() -> None:
 def test_the_command_line_imports_no_sandbox() -> None:
     code = "import sys, workflow_async.cli; print([name for name in sys.modules if 'sandbox' in name])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_an_exit_that_no_output_has_caused_keeps_its_code() -> None:
+    with pytest.raises(SystemExit) as ended, writing():
+        sys.exit(2)
+    assert ended.value.code == 2

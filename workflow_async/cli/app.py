@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -56,6 +58,20 @@ COMMANDS = {
 """The function and the first line of the help of each command."""
 
 
+@contextmanager
+def writing() -> Iterator[None]:
+    """Exit with the code of an output that cannot be written. Typer would exit with 1, and so would rich."""
+    try:
+        yield
+    except (OSError, SystemExit) as error:
+        cause = error.__context__ if isinstance(error, SystemExit) else error
+        if not isinstance(cause, OSError):
+            raise
+        from workflow_async.cli.exit_codes import exit_for
+
+        raise typer.Exit(exit_for(cause)) from error
+
+
 class PlainFlags:
     """A command whose help shows no type for a flag, and no Python type for a repeatable option."""
 
@@ -76,6 +92,16 @@ class PlainCommand(PlainFlags, TyperCommand):
 
 class LazyCommands(PlainFlags, TyperGroup):
     """A command group that imports a command when it is called. `--help` imports none of them."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the arguments. `--help` and `--version` print here."""
+        with writing():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. The help of a command is printed here too."""
+        with writing():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands in the order of the help."""

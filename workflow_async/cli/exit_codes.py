@@ -127,7 +127,7 @@ def _code(run: Callable[[], Exit]) -> Exit:
         OSError,
         BaseExceptionGroup,
     ) as error:
-        return _exit_for(_first_error(error))
+        return exit_for(_first_error(error))
     return code
 
 
@@ -138,7 +138,8 @@ def _first_error(error: BaseException) -> BaseException:
     return error
 
 
-def _exit_for(error: BaseException) -> Exit:
+def exit_for(error: BaseException) -> Exit:
+    """Print an error, and return its exit code. Raise an unexpected error again."""
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
     if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
