@@ -187,6 +187,9 @@ def web_server(status: int, page: bytes) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(page)
 
+        def do_POST(self) -> None:
+            self.do_GET()
+
         def log_message(self, format: str, *args: object) -> None:
             """Write nothing."""
 
@@ -202,7 +205,7 @@ def credentials(sandbox: Sandbox, url: str) -> dict[str, str]:
     return {**opencast_of(sandbox), **preservica_of(sandbox), "OPENCAST_URL": url, "PRESERVICA_SERVER": url}
 
 
-@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("status", [404, 405])
 @pytest.mark.parametrize(("system", "name"), [("opencast", "Opencast External API"), ("preservica", "Preservica")])
 @pytest.mark.parametrize("command", [("list",), ("show", "7")])
 def test_another_web_server_is_told_as_a_wrong_url(
@@ -212,6 +215,29 @@ def test_another_web_server_is_told_as_a_wrong_url(
         result = run(*command, "--system", system, env=credentials(fakes, url))
     assert result.stderr.startswith(f"workflow-async: no {name} at {url}: is the URL right, and the path in it? (")
     assert (result.exit_code, result.stdout) == (5, "")
+
+
+@pytest.mark.parametrize(("system", "name"), [("opencast", "Opencast External API"), ("preservica", "Preservica")])
+@pytest.mark.parametrize("command", [("list",), ("show", "7"), ("check",)])
+def test_a_page_that_may_be_about_maintenance_names_both_possibilities(
+    run: Run, fakes: Sandbox, system: str, name: str, command: tuple[str, ...]
+) -> None:
+    with web_server(200, b"<html><title>We will be back soon</title></html>") as url:
+        result = run(*command, "--system", system, env=credentials(fakes, url))
+    expected = (
+        f"workflow-async: a web page came in place of the {name} at {url}: is the URL right, and the path in it? If so"
+    )
+    assert result.stderr.startswith(expected)
+    assert "about maintenance, so try again later (" in result.stderr
+    assert result.exit_code == 3
+
+
+@pytest.mark.parametrize("command", [("list",), ("check",), ("start", "e", "fast"), ("watch", "7", "--timeout", 20)])
+def test_a_preservica_in_place_of_an_opencast_is_told(run: Run, fakes: Sandbox, command: tuple[str, ...]) -> None:
+    url = fakes.preservica.url
+    result = run(*command, "--system", "opencast", env=credentials(fakes, url))
+    assert f"no Opencast External API at {url}, but a Preservica" in " ".join(result.output.split())
+    assert result.exit_code == 5
 
 
 def test_an_opencast_in_place_of_a_preservica_is_told_as_a_wrong_url(run: Run, fakes: Sandbox) -> None:

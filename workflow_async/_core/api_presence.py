@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from attrs import define, field
 
 from workflow_async._core.call import Call, Replay, Reply
-from workflow_async._core.provenance import Author, Control, absence, author, hint, is_absent, is_api_present
+from workflow_async._core.provenance import PAGE, Author, Control, absence, author, hint, is_absent, is_api_present
 from workflow_async._core.single_flight import SharedTask
 from workflow_async.errors import CallError, ForeignResponse, UnexpectedContent
 
@@ -26,12 +26,17 @@ class ApiPresence:
         return is_api_present(reply.status, await self._check(control))
 
     async def explain(self, control: Control | None, call: Call[object], failure: CallError, base: str) -> None:
-        """Add to an error about a foreign response or a page whether the API is there at all."""
+        """Add to an error about a foreign response or a page whether the API is there at all.
+
+        A refusal that another system wrote shows that without a control request.
+        """
+        if control is not None and (other := control.other_system(failure)):
+            failure.absent = f"{absence(control.name, base)}, but a {other}"
         is_foreign = isinstance(failure, ForeignResponse | UnexpectedContent) and not failure.at_login
         if not is_foreign or control is None or call.replay is Replay.ONCE:
             return
         status = await self._check(control)
-        if isinstance(failure, ForeignResponse):
+        if isinstance(failure, ForeignResponse) or (isinstance(failure, UnexpectedContent) and status == PAGE):
             failure.hint = hint(control.name, base, status)
         if is_absent(status):
             failure.absent = absence(control.name, base)

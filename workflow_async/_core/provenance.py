@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from attrs import field, frozen
 
-from workflow_async._core.call import Call, Reply
+from workflow_async._core.call import NO_MATCH, Call, Reply
 from workflow_async.errors import (
     CallError,
     CountNotSupported,
@@ -58,6 +58,15 @@ class Author(enum.Enum):
     """The text is not conclusive. If the API answers a control request now, the API wrote the response."""
 
 
+PAGE = -1
+"""Stands for the status of a control request that was answered with an HTML page and a success status.
+
+A web server that answers every path with its start page does that, and so does a proxy during maintenance. Nothing in
+the page tells them apart. If the page counted as a wrong base URL, a script would give up because of a maintenance. So
+the page says neither that the API is there nor that it is absent, and the message names both possibilities.
+"""
+
+
 @frozen
 class Control:
     """The request that finds out whether an API is there, and the name of the API for error messages."""
@@ -65,6 +74,15 @@ class Control:
     name: str
     make_call: Callable[[], Call[object]] = field(repr=False)
     """Returns the request. A client that never sends it does not import what builds it."""
+    other_name: str = ""
+    """Another system that answers on the same paths."""
+    other_text: re.Pattern[str] = field(default=NO_MATCH, repr=False)
+    """Matches the beginning of refusals that only the other system writes."""
+
+    def other_system(self, error: CallError) -> str:
+        """Return the name of the other system if it wrote a refusal. "" otherwise."""
+        refused = isinstance(error, Unauthorized) and self.other_text.match(error.body)
+        return self.other_name if refused else ""
 
 
 def is_final(error: CallError) -> bool:
@@ -103,6 +121,9 @@ def hint(api: str, base: str, control: int) -> str:
     """Return what a control request found out about a response that the API did not write."""
     if control == HTTPStatus.OK:
         return f"the {api} at {base} responds, so a proxy or a starting part of the server refused this path"
+    if control == PAGE:
+        seen = f"a web page came in place of the {api} at {base}"
+        return f"{seen}: check the path of the base URL, or wait if the page is about maintenance"
     if not is_absent(control):
         return f"the {api} at {base} does not respond at the moment"
     return f"{absence(api, base)}: check the path of the base URL"
@@ -110,7 +131,7 @@ def hint(api: str, base: str, control: int) -> str:
 
 def is_absent(control: int) -> bool:
     """Return True if the status of the control request shows that the API is not at the base URL."""
-    return control not in {0, HTTPStatus.OK} and control < HTTPStatus.INTERNAL_SERVER_ERROR
+    return control not in {0, PAGE, HTTPStatus.OK} and control < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def absence(api: str, base: str) -> str:

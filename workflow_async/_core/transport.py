@@ -23,7 +23,7 @@ from workflow_async._core.observer import Observer
 from workflow_async._core.origin import Origin
 from workflow_async._core.pacing import Pacer
 from workflow_async._core.permission import Permissions, no_permission, with_permission
-from workflow_async._core.provenance import Control, is_final
+from workflow_async._core.provenance import PAGE, Control, is_final
 from workflow_async._core.status import error_for, foreign_response, may_be_expired
 from workflow_async.errors import (
     CallError,
@@ -31,6 +31,7 @@ from workflow_async.errors import (
     DecodeError,
     ResponseMismatch,
     StatusError,
+    UnexpectedContent,
 )
 from workflow_async.observe.messages import Middleware
 from workflow_async.settings import Clock, Limits, Pace, Retry, Timeouts
@@ -195,8 +196,10 @@ class Transport:
             self._read(call, reply)
         except StatusError as error:
             return error.status
+        except UnexpectedContent:
+            return PAGE
         except DecodeError:
-            return HTTPStatus.NOT_FOUND  # an HTML page or another document: the API is not there
+            return HTTPStatus.NOT_FOUND  # another document: the API is not there
         except CallError:
             return 0
         return reply.status

@@ -66,6 +66,10 @@ PHRASES: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"(give|use) password=", r"\1 --password-file"),
         (r"(give|use) tenant=", r"\1 a credentials file"),
         (r"which end up in logs: use auth=", "which end up in logs: give --username and --password-file"),
+        (
+            r"check the path of the base URL, or wait if the page is about maintenance",
+            "is the URL right, and the path in it? If so, this is a portal or a page about maintenance, so try again later",
+        ),
         (r"check the path of the base URL", "is the path in --url right?"),
     )
 )
@@ -163,10 +167,10 @@ def _needs(error: StatusError) -> str:
 def _other_sentence(error: CallError) -> str:
     if isinstance(error, TransportError):
         return reason_text(error.reason)
+    if isinstance(error, ForeignResponse | UnexpectedContent) and error.hint:
+        return in_own_words(error.hint)
     if isinstance(error, UnexpectedContent):
         return "a web page came instead of data: is the URL right, or is this a login page or a portal?"
-    if isinstance(error, ForeignResponse) and error.hint:
-        return in_own_words(error.hint)
     return in_own_words(error.what)
 
 

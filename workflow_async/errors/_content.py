@@ -34,12 +34,16 @@ class DecodeError(CallError):
 
 
 class UnexpectedContent(DecodeError):
-    """An HTML page instead of JSON or XML: most likely a login page or a portal."""
+    """An HTML page instead of JSON or XML: most likely a login page, a portal, or a page about maintenance."""
+
+    hint: str = ""
+    """What a control request has found out, if it got a page too. "" otherwise."""
 
     @property
     def what(self) -> str:
-        """The first faults, and that the API is not at the base URL if a control request has shown that."""
-        return super().what + (f": {self.absent}" if self.absent else "")
+        """The first faults, and what a control request has found out about the API at the base URL."""
+        found = self.absent or self.hint
+        return super().what + (f": {found}" if found else "")
 
 
 class ResponseMismatch(CallError):

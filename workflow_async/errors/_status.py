@@ -32,6 +32,11 @@ class Unauthorized(StatusError):
     clock_offset: float | None = None
     """Seconds that the server's clock is ahead of this machine's, if that is the likely reason. None otherwise."""
 
+    @property
+    def what(self) -> str:
+        """The status, the server's message, and the system that is at the base URL if it is another one."""
+        return super().what + (f": {self.absent}" if self.absent else "")
+
 
 class Forbidden(StatusError):
     """403: the user is known and lacks a role or a permission."""

@@ -1,5 +1,6 @@
 """The client for one Opencast. Its services are imported when they are used."""
 
+import re
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from workflow_async.opencast.server_records import Me, Organization, Version
     from workflow_async.opencast.workflows import Workflows
     from workflow_async.sync.opencast import SyncOpencastClient
+
+PRESERVICA_REFUSAL = re.compile(r"\{\s*\"success\"\s*:\s*false")
+"""How a refusal of Preservica begins. Opencast writes no such text."""
 
 
 class ClientOptions(HTTPOptions, total=False):
@@ -104,7 +108,7 @@ class OpencastClient(Client):
             timeouts=timeouts,
             limits=limits,
             clock=clock,
-            control=Control("Opencast External API", _control_call),
+            control=Control("Opencast External API", _control_call, "Preservica", PRESERVICA_REFUSAL),
             observer=Observer(on_event),
             middleware=middleware,
             pace=pace,

@@ -11,10 +11,10 @@ from attrs import define, evolve, field
 from workflow_async._core import retry as retry_rules
 from workflow_async._core.auth import Secret, SecretHeaders, to_secret
 from workflow_async._core.call import Call, Replay
-from workflow_async._core.provenance import absence
+from workflow_async._core.provenance import PAGE, absence, hint
 from workflow_async._core.token_auth import TokenGrant
 from workflow_async._core.transport import Transport
-from workflow_async.errors import Attempt, CallError, Forbidden, Unauthorized
+from workflow_async.errors import Attempt, CallError, Forbidden, Unauthorized, UnexpectedContent
 from workflow_async.preservica.login_calls import (
     CODE_SECONDS,
     Account,
@@ -149,6 +149,8 @@ class TokenService:
                 caught.history, caught.elapsed = tuple(history), elapsed
                 if is_no_login(caught):
                     caught.absent = absence("Preservica", transport.origin.base)
+                elif isinstance(caught, UnexpectedContent):
+                    caught.hint = hint("Preservica", transport.origin.base, PAGE)
                 raise caught
             transport.observer.on_retry(name, attempt, delay, caught)
             await transport.clock.sleep(delay)

@@ -107,9 +107,12 @@ class Continuation:
 
 
 def is_no_login(error: CallError) -> bool:
-    """Return True if the response to a login shows that another kind of server wrote it."""
+    """Return True if the response to a login shows that another kind of server wrote it.
+
+    An HTML page does not show that, because a proxy sends one during maintenance. See `_core.provenance.PAGE`.
+    """
     other_status = isinstance(error, StatusError) and error.status in NO_LOGIN_STATUSES
-    return other_status or isinstance(error, ForeignResponse | UnexpectedContent)
+    return other_status or isinstance(error, ForeignResponse)
 
 
 def password_login(account: Account) -> Call[TokenGrant | Continuation]:

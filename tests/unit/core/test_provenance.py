@@ -27,6 +27,8 @@ from workflow_async.errors import (
     UnexpectedRedirect,
 )
 from workflow_async.opencast import calls as opencast, definition_calls, event_calls
+from workflow_async.opencast.client import PRESERVICA_REFUSAL
+from workflow_async.opencast.server_calls import get_version
 from workflow_async.preservica import calls as preservica
 
 JETTY = (
@@ -243,6 +245,33 @@ async def test_a_page_of_an_api_that_is_there_says_nothing_about_the_base_url(fa
     async with serve(lambda received: http(200, b"1") if received.target == "/version" else page) as server:
         error = await failing(controlled(server.url, fake_time))
     assert (type(error), error.absent) == (UnexpectedContent, "")
+
+
+@pytest.mark.parametrize("thing", [http(200, NGINX, content_type="text/html"), http(404, b"gone")])
+async def test_a_page_of_another_server_or_about_maintenance_does_not_say_which_it_is(
+    thing: bytes, fake_time: FakeTime
+) -> None:
+    page = http(200, NGINX, content_type="text/html")
+    async with serve(lambda received: page if received.target == "/api/version" else thing) as server:
+        transport = controlled(server.url, fake_time)
+        transport.control = Control(CONTROL.name, get_version)
+        error = await failing(transport)
+    assert error.absent == ""
+    assert "check the path of the base URL, or wait if the page is about maintenance" in str(error)
+
+
+@pytest.mark.parametrize(("body", "found"), [(b'{ "success" : false }', ", but a Other"), (b"no", "")])
+async def test_a_refusal_by_another_system_is_told_without_a_control_request(
+    body: bytes, found: str, fake_time: FakeTime
+) -> None:
+    async with serve(lambda _: http(401, body)) as server:
+        transport = controlled(server.url, fake_time)
+        transport.control = Control(CONTROL.name, CONTROL.make_call, "Other", PRESERVICA_REFUSAL)
+        error = await failing(transport)
+    assert type(error) is Unauthorized
+    assert error.absent == (f"no Test API at {server.url}{found}" if found else "")
+    assert error.what.endswith(error.absent)
+    assert [received.target for received in server.requests] == ["/thing"]
 
 
 async def test_concurrent_calls_share_one_control_request(fake_time: FakeTime) -> None:
