@@ -17,6 +17,7 @@ from tests.cli.conftest import Launch, Run, opencast_of, preservica_of
 from workflow_async.cli.app import COMMANDS
 from workflow_async.cli.choices import choice_option
 from workflow_async.cli.completion import complete_definition, complete_subject
+from workflow_async.cli.config_file import config_path
 from workflow_async.cli.overview import EXAMPLES, GROUPS, OTHER, example_text, group_of, paragraphs, position_of
 from workflow_async.cli.verbosity import LOGGER
 from workflow_async.sandbox import Sandbox
@@ -156,12 +157,35 @@ def test_the_last_argument_of_a_start_is_completed(monkeypatch: pytest.MonkeyPat
     assert offered(monkeypatch, ["e-1"], {}) == []
     assert offered(monkeypatch, ["e-1"], opencast_of(both)) == ["publish"]
     assert offered(monkeypatch, [], opencast_of(both)) == []
-    assert complete_definition("fa") == ["fails", "fails-with-handler", "fast"]
+    context: Any = SimpleNamespace(params={})
+    assert complete_definition(context, "fa") == ["fails", "fails-with-handler", "fast"]
     assert offered(monkeypatch, ["e-1"], {"OPENCAST_PASSWORD": "wrong"}) == []
 
 
 def test_contexts_are_completed_for_a_start(monkeypatch: pytest.MonkeyPatch, both: Sandbox) -> None:
     assert offered(monkeypatch, [], preservica_of(both)) == ["42"]
+
+
+@pytest.mark.parametrize("by", ["option", "variable", "default"])
+def test_ids_are_completed_by_the_server_of_a_profile(both: Sandbox, tmp_path: Path, by: str) -> None:
+    fake = both.opencast
+    (path := config_path()).parent.mkdir(parents=True, exist_ok=True)
+    (secret := tmp_path / "password").write_text(fake.password)
+    profile = f'url = "{fake.url}"\nusername = "{fake.username}"\npassword_file = "{secret}"\nsystem = "opencast"\n'
+    path.write_text(('default = "prod"\n' if by == "default" else "") + f"[profiles.prod]\n{profile}")
+    for file in (path, secret):
+        file.chmod(0o600)
+    option = " --profile prod" if by == "option" else ""
+    env = {"WORKFLOW_ASYNC_PROFILE": "prod"} if by == "variable" else {}
+    assert completed(f"workflow-async start{option} e-1 pub", env) == ["publish"]
+    assert completed(f"workflow-async list{option} --definition pub", env) == ["publish"]
+
+
+def test_options_of_the_server_count_for_the_completion(both: Sandbox) -> None:
+    opencast = opencast_of(both)
+    url = opencast.pop("OPENCAST_URL")
+    assert completed(f"workflow-async start --url {url} e-1 pub", opencast) == ["publish"]
+    assert completed("workflow-async start --profile unknown e-1 pub", opencast) == []
 
 
 def test_no_more_ids_are_read_than_a_person_can_use(monkeypatch: pytest.MonkeyPatch, both: Sandbox) -> None:

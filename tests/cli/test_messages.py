@@ -228,7 +228,7 @@ def test_a_page_that_may_be_about_maintenance_names_both_possibilities(
         f"workflow-async: a web page came in place of the {name} at {url}: is the URL right, and the path in it? If so"
     )
     assert result.stderr.startswith(expected)
-    assert "about maintenance, so try again later (" in result.stderr
+    assert "If so, try again later: it is a portal, or about maintenance (" in result.stderr
     assert result.exit_code == 3
 
 

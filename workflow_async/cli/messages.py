@@ -68,7 +68,7 @@ PHRASES: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"which end up in logs: use auth=", "which end up in logs: give --username and --password-file"),
         (
             r"check the path of the base URL, or wait if the page is about maintenance",
-            "is the URL right, and the path in it? If so, this is a portal or a page about maintenance, so try again later",
+            "is the URL right, and the path in it? If so, try again later: it is a portal, or about maintenance",
         ),
         (r"check the path of the base URL", "is the path in --url right?"),
     )

@@ -85,9 +85,9 @@ def _in_keyring(service: str, username: str) -> str:
     raise UsageError(f"the keyring cannot be read ({reason})")
 
 
-def ask(question: str, *, hidden: bool = False) -> str | None:
-    """Ask at the terminal and return the answer. None if stdin is not a terminal."""
-    if not sys.stdin.isatty():
+def ask(target: Target, question: str, *, hidden: bool = False) -> str | None:
+    """Ask at the terminal and return the answer. None if the target must not ask, or if stdin is not a terminal."""
+    if not (target.asks and sys.stdin.isatty()):
         return None
     try:
         return str(typer.prompt(question, hide_input=hidden, err=True))

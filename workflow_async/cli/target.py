@@ -39,6 +39,8 @@ class Target:
     rate: float | None = None
     replies: ReplyLog = field(factory=ReplyLog, eq=False, repr=False)
     """What the responses of the server say about its clock."""
+    asks: bool = True
+    """False if nothing may be asked, because the shell waits for a completion."""
     command: str = ""
     """The name of the command. Some are for one system only."""
     secrets: Mapping[str, Secret] = field(factory=dict, repr=False)

@@ -221,8 +221,8 @@ def _credential(target: Target) -> Basic | Bearer | Digest:
         if target.digest:
             raise UsageError("--digest is for a user name and a password: remove it, or the token")
         return Bearer(token)
-    username = target.username or ask("User name")
-    password = secret_of(target, "password") or ask(f"Password of {username}", hidden=True)
+    username = target.username or ask(target, "User name")
+    password = secret_of(target, "password") or ask(target, f"Password of {username}", hidden=True)
     if not username or not password:
         raise UsageError("no credentials: set OPENCAST_USERNAME and OPENCAST_PASSWORD, or give --password-file")
     return (Digest if target.digest else Basic)(username, password)

@@ -25,7 +25,7 @@ def preservica_client(target: Target) -> PreservicaClient:
     try:
         return _client(target, password)
     except InvalidArgument as error:
-        answer = ask("Password", hidden=True) if error.argument == "password" else None
+        answer = ask(target, "Password", hidden=True) if error.argument == "password" else None
         if not answer:
             raise
     return _client(target, Secret(answer))
