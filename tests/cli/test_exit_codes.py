@@ -288,6 +288,39 @@ def test_the_command_line_imports_no_sandbox() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_report_on_a_full_disk_exits_with_3(run: Run, sandbox_11: Sandbox) -> None:
+    Path("b.csv").write_text(f"event,definition\n{sandbox_11.opencast.event()},noop\n")
+    run("run", "b.csv", "--journal", "b.sqlite", "--every", 0.1, env=opencast_of(sandbox_11))
+    full = run("report", "b.sqlite", "--html", "/dev/full")
+    expected = "workflow-async: /dev/full cannot be written: No space left on device\n"
+    assert (full.exit_code, full.stderr) == (3, expected)
+    nowhere = run("report", "b.sqlite", "--html", "no/such/folder.html")
+    assert (nowhere.exit_code, "No such file or directory" in nowhere.stderr) == (2, True)
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+from workflow_async.__main__ import main
+main()
+"""
+
+
+def test_a_journal_that_the_disk_does_not_take_exits_with_3(sandbox_11: Sandbox) -> None:
+    Path("b.csv").write_text(f"event,definition\n{sandbox_11.opencast.event()},noop\n")
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, "run", "b.csv", "--every", "0.1"],
+        env={**os.environ, **opencast_of(sandbox_11)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, "Check the path, the disk and its free space" in ended.stderr) == (3, True), ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not any(request.method == "POST" for request in sandbox_11.opencast.requests)
+
+
 def test_an_exit_that_no_output_has_caused_keeps_its_code() -> None:
     with pytest.raises(SystemExit) as ended, writing():
         sys.exit(2)

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -24,7 +25,7 @@ def test_opencast_11_lists_its_workflows_as_a_table(run: Run, sandbox_11: Sandbo
     sandbox_11.opencast.seed(250)
     result = run("list", env=opencast_of(sandbox_11))
     heading, *rows = result.stdout.splitlines()
-    assert heading.split() == ["ID", "STATE", "EVENT", "DEFINITION", "TITLE", "CREATOR"]
+    assert heading.split() == ["ID", "STATE", "EVENT", "DEFINITION", "TITLE", "CREATOR", "SOURCE"]
     assert (result.exit_code, len(rows), heading.rstrip()) == (0, 250, heading)
     assert "\x1b" not in result.output
 
@@ -45,11 +46,29 @@ def test_an_empty_listing_is_a_heading_and_no_json(run: Run, sandbox_11: Sandbox
 def test_an_opencast_without_a_list_lists_by_events(run: Run, fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "publish")
     result = run("list", env=opencast_of(fakes))
-    assert (result.exit_code, result.stderr) == (
-        0,
-        "This server has no list of workflows: found by their events (source event).\n",
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "This server has no list of workflows: found by their events (source event). These can be missing: "
+        "workflows of deleted events, and active ones that the index of events does not show yet.\n"
     )
     assert str(id) in result.stdout
+
+
+@pytest.mark.parametrize(("release", "source"), [("11", "list"), ("16", "event")])
+def test_each_row_says_where_it_came_from(run: Run, release: Release, source: str) -> None:
+    with Sandbox(release) as sandbox:
+        sandbox.opencast.seed(1)
+        env = opencast_of(sandbox)
+        wide, rows, sheet, text, chosen = (
+            run("list", *options, env=env).stdout
+            for options in (["-o", "wide"], ["-o", "json"], ["-o", "csv"], ["-o", "yaml"], ["--columns", "id,source"])
+        )
+    assert wide.splitlines()[0].split()[-1] == "SOURCE"
+    assert wide.splitlines()[1].split()[-1] == source
+    assert json.loads(rows)["source"] == source
+    assert [row["source"] for row in csv.DictReader(sheet.splitlines())] == [source]
+    assert f"source: {source}\n" in text
+    assert chosen.split()[-1] == source
 
 
 def test_only_a_listing_by_events_says_so_on_stderr(run: Run, fakes: Sandbox, sandbox_11: Sandbox) -> None:

@@ -48,6 +48,8 @@ NOT_POSSIBLE = (
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """The errors of an output that takes no more."""
+SQLITE_FULL = frozenset({10, 13})
+"""SQLITE_IOERR and SQLITE_FULL, the errors of SQLite for the same."""
 
 
 class Exit(enum.IntEnum):
@@ -82,7 +84,7 @@ class OutputError(Exception):
 
 def code_of(error: Exception) -> Exit:
     """Return the exit code for an error."""
-    if isinstance(error, StartOutcomeUnknown):
+    if isinstance(error, StartOutcomeUnknown) or (isinstance(error, JournalError) and is_full(error.__context__)):
         return Exit.SERVER
     if isinstance(error, ForeignResponse) or (isinstance(error, CallError) and error.absent):
         return Exit.NOT_POSSIBLE if error.absent else Exit.SERVER
@@ -91,6 +93,13 @@ def code_of(error: Exception) -> Exit:
     kinds = ((*USAGE_ERRORS, UsageError), Exit.USAGE), (WORKFLOW_ERRORS, Exit.FAILED), (REFUSALS, Exit.REFUSED)
     found = (code for kind, code in (*kinds, (NOT_POSSIBLE, Exit.NOT_POSSIBLE)) if isinstance(error, kind))
     return next(found, Exit.SERVER)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Return True if a file could not be written because the disk is full, or a limit of the user is reached."""
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_FULL
 
 
 def worst_code(codes: Iterable[Exit]) -> Exit:
@@ -122,6 +131,7 @@ def _code(run: Callable[[], Exit]) -> Exit:
     except (
         UsageError,
         SandboxError,
+        OutputError,
         WorkflowAsyncError,
         KeyboardInterrupt,
         OSError,
@@ -142,7 +152,7 @@ def exit_for(error: BaseException) -> Exit:
     """Print an error, and return its exit code. Raise an unexpected error again."""
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
+    if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and is_full(error)):
         # The interpreter flushes stdout at exit. That would fail again and print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):

@@ -6,8 +6,16 @@ from workflow_async.phase import Workflow
 
 
 def tree(value: object) -> Tree:
-    """Return a value for JSON. A record is its `to_dict()`, except that a change is one short line."""
-    return _change(value) if isinstance(value, Change) else record_tree(value)
+    """Return a value for JSON. A record is its `to_dict()`, except that a change is one short line.
+
+    A row of a list also has its `source`, which `to_dict()` leaves out.
+    """
+    if isinstance(value, Change):
+        return _change(value)
+    found, source = record_tree(value), getattr(value, "source", None)
+    if source is None or not isinstance(found, dict):
+        return found
+    return {**found, "source": record_tree(source)}
 
 
 def _change(change: Change[Workflow]) -> dict[str, Tree]:

@@ -15,7 +15,7 @@ from workflow_async.batch import StartStatus, StatusKind, read_journal
 from workflow_async.batch.ledger import read_history
 from workflow_async.cli.columns import Column
 from workflow_async.cli.command import Json
-from workflow_async.cli.exit_codes import Exit, UsageError, run_and_exit
+from workflow_async.cli.exit_codes import Exit, OutputError, UsageError, is_full, run_and_exit
 from workflow_async.cli.html.page import html_report
 from workflow_async.cli.output import Output, print_message
 from workflow_async.cli.styles import word_style
@@ -84,7 +84,8 @@ def _draw(journal: Path, file: Path, output: Output) -> Exit:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error}") from None
+        kind = OutputError if is_full(error) else UsageError
+        raise kind(f"{file} cannot be written: {error.strerror}") from None
     print_message(output.err, f"The report is in {file}")
     return Exit.DONE
 

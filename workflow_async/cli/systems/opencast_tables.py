@@ -23,6 +23,11 @@ FILTERS = {
 """The client's name of each filter option."""
 COUNT_FILTERS = {"state": "state", "definition": "definition_id", "operation": "current_operation"}
 """The client's name of each filter option of `count`."""
+MISSING = {
+    "event": "workflows of deleted events, and active ones that the index of events does not show yet",
+    "known": "workflows that this command has not started",
+}
+"""What a list of workflows can miss, by the source of its rows. Only a server without a list has these sources."""
 WORKFLOWS: Sequence["Column[Workflow]"] = (
     Column("ID", lambda workflow: str(workflow.id), 9),
     Column("STATE", lambda workflow: workflow.state_text, 12, style=workflow_style),
@@ -31,6 +36,7 @@ WORKFLOWS: Sequence["Column[Workflow]"] = (
     Column("TITLE", lambda workflow: workflow.title),
     Column("CREATED", lambda workflow: format_instant(workflow.created), 20, from_width=100),
     Column("CREATOR", lambda workflow: workflow.creator or "", 12, from_width=140),
+    Column("SOURCE", lambda workflow: workflow.source or "", 6, from_width=160),
 )
 EVENT_FILTERS = {
     "id": "identifier",
@@ -79,8 +85,10 @@ class SourcedPages:
         return page
 
     def note(self) -> str:
-        """Return that the server has no list of workflows, if rows came from elsewhere."""
-        found = sorted(self._sources - {"list"})
+        """Return what the list can miss, if rows came from elsewhere because the server has no list of workflows."""
+        found = sorted(self._sources & MISSING.keys())
         if not found:
             return ""
-        return f"This server has no list of workflows: found by their events (source {' and '.join(found)})."
+        missing = " and ".join(MISSING[source] for source in found)
+        where = f"found by their events (source {' and '.join(found)})"
+        return f"This server has no list of workflows: {where}. These can be missing: {missing}."
