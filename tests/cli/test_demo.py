@@ -11,6 +11,8 @@ from workflow_async.batch import NoStartFound
 from workflow_async.cli import demo as module
 from workflow_async.cli.demo_figures import Figures, polls_of
 from workflow_async.errors import ConnectFailed, StartOutcomeUnknown
+from workflow_async.sandbox import Sandbox
+from workflow_async.sandbox.opencast.releases import Release
 from workflow_async.settings import Poll
 
 
@@ -66,6 +68,29 @@ def test_lost_answers_start_nothing_twice(run: Run, monkeypatch: pytest.MonkeyPa
     assert summary["started_twice"] == 0
     assert summary["opencast"]["workflows"] + summary["preservica"]["workflows"] == 30
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--faults",)])
+def test_the_closing_figures_are_those_of_the_servers(
+    run: Run, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    served: list[Sandbox] = []
+
+    def serve(release: Release) -> Sandbox:
+        served.append(Sandbox(release))
+        return served[-1]
+
+    monkeypatch.setattr(module, "sandbox_class", lambda: serve)
+    monkeypatch.setattr(module, "LOST", 0.1)
+    figures = json.loads(run("demo", "--workflows", 20, "--json", *options).stdout)
+    systems = served[0].opencast, served[0].preservica
+    requests = [request for system in systems for request in system.requests]
+    assert figures["requests"] == len(requests)
+    assert figures["lost_answers"] == sum(request.fault is not None for request in requests)
+    assert (sum(len(system.engine.runs) for system in systems), figures["started_twice"]) == (20, 0)
+    for system, name in zip(systems, ("opencast", "preservica"), strict=True):
+        assert figures[name]["workflows"] == len(system.engine.runs) == sum(figures[name]["outcomes"].values())
+        assert figures[name]["requests"] == len(system.requests)
 
 
 def test_faults_are_announced_and_counted(run: Run) -> None:
