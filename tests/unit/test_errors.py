@@ -151,6 +151,7 @@ EVERY = [
         StartOutcomeUnknown(ConnectionBroken("ReadError"), look_for="a workflow", ticket=ticket("7"), workflow_id=7),
         "the start may have happened (ReadError): look for a workflow (its id would be 7) before starting again",
     ),
+    (errors.CoordinatorUnavailable("timed out"), "the coordinator does not answer: timed out"),
     (errors.JournalError("b.sqlite", "it is in use"), "the journal b.sqlite cannot be used: it is in use"),
     (AlreadyFinished(RECORD), "workflow 7 is failed already"),
     (NotHeld(RECORD), "workflow 7 is failed and not on hold after an error: only a workflow that is paused in"),

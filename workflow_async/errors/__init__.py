@@ -36,6 +36,7 @@
     │   ├── CountNotSupported     this server cannot count workflows by these filters
     │   └── ListingInconsistent   the pages of a listing do not make progress
     ├── StartOutcomeUnknown       a start may or may not have happened
+    ├── CoordinatorUnavailable    the coordinator of a distribution does not answer
     ├── JournalError              a batch cannot use this file as its journal
     ├── AlreadyFinished           a stop or pause was not sent: it would rewrite the result
     ├── NotHeld                   an answer was not sent: no operation of the workflow waits for one
@@ -55,6 +56,7 @@ from workflow_async.errors._base import (
     Attempt,
     CallError,
     ClientClosed,
+    CoordinatorUnavailable,
     InvalidArgument,
     PollTaskFailed,
     WorkflowAsyncError,
@@ -132,6 +134,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectionBroken",
     "ContentEncodingError",
+    "CoordinatorUnavailable",
     "CountNotSupported",
     "DeadlineExceeded",
     "DecodeError",

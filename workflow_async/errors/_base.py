@@ -49,6 +49,17 @@ class PollTaskFailed(WorkflowAsyncError):
         return f"polling ended with an unexpected {self.kind}: see `__cause__`, then wait or watch again"
 
 
+class CoordinatorUnavailable(WorkflowAsyncError):
+    """The coordinator of a distribution does not answer. Whether it has applied the operation is not known."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the coordinator does not answer: {self.why}"
+
+
 @frozen
 class Attempt:
     """One attempt of a call.
