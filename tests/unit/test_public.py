@@ -30,7 +30,7 @@ PUBLIC = {
         OnConflict OperationDuration OutcomeUnknown ReconcileResult Rejected Result Run Skipped Slot StartFound
         StartStatus StatusKind Ticket read_journal
     """,
-    "workflow_async.distributed": "Claim Coordinator Lease shards_of",
+    "workflow_async.distributed": "Claim Coordinator Lease MemoryCoordinator MemoryStore distribute shards_of",
     "workflow_async.distributed.nats": "NatsPace",
     "workflow_async.monitor": """
         ActiveSnapshot Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked
