@@ -28,6 +28,7 @@ class Cluster:
     place: System
     chance: random.Random
     count: int
+    latency: float
     store: MemoryStore = field(init=False)
     ids: list[int] = field(factory=list, init=False)
     workers: list[SimulatedWorker] = field(factory=list, init=False)
@@ -54,7 +55,7 @@ class Cluster:
     def join(self) -> None:
         """Start a worker."""
         worker = SimulatedWorker.start(
-            self.place, self.store, seed=self.chance.randrange(2**32), latency=0.02, on_claim=self._on_claim
+            self.place, self.store, seed=self.chance.randrange(2**32), latency=self.latency, on_claim=self._on_claim
         )
         self.workers.append(worker)
         self.all.append(worker)
@@ -186,11 +187,11 @@ class Cluster:
         )
 
 
-async def simulate(kind: str, seed: int, count: int, longest: float) -> str:
+async def simulate(kind: str, seed: int, count: int, longest: float, *, latency: float = 0.02) -> str:
     chance = random.Random(seed)
     place = new_system(kind, seed)
     place.wire.seconds = lambda: chance.uniform(0, 0.2)
-    cluster = Cluster(place, chance, count)
+    cluster = Cluster(place, chance, count, latency)
     await cluster.populate(longest)
     await cluster.run()
     cluster.prove()
@@ -212,4 +213,4 @@ def test_no_end_is_lost_doubled_or_wrong_by_any_seed(kind: str, seed: int) -> No
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_no_end_of_20000_workflows_is_lost_doubled_or_wrong(see: See) -> None:
-    see(virtual.run(simulate("11", 5, 20_000, 1800.0)))
+    see(virtual.run(simulate("11", 5, 20_000, 1800.0, latency=0.001)))

@@ -304,6 +304,22 @@ def test_many_events_are_delivered_by_several_calls(monkeypatch: pytest.MonkeyPa
     run(main())
 
 
+def test_events_are_delivered_by_smaller_calls_if_a_call_takes_too_long() -> None:
+    async def main() -> None:
+        here = shared()
+        await here.put(60, LONG)
+        await anyio.sleep(30)
+        worker = here.join(latency=LEASE / 3 / 40)  # 40 events take as long as a call may take
+        await anyio.sleep(5 * LEASE)
+        assert len(here.store.events) == 60
+        assert worker.held == {"all-0"}
+        saved = WatchSpec.from_bytes(here.store._shards["all-0"].spec)
+        assert all(cursor.workflow is not None for cursor in saved.cursors)
+        await here.leave()
+
+    run(main())
+
+
 # Cancellation
 
 
@@ -327,6 +343,26 @@ def test_a_cancelled_worker_saves_and_releases_its_shards(*, native: bool) -> No
         assert here.store._alive == {}
         assert len(here.store.events) == 10
         assert WatchSpec.from_bytes(here.store._shards["all-0"].spec).cursors[0].checked_at is not None
+
+    run(main())
+
+
+def test_a_cancelled_worker_leaves_many_undelivered_events_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "EVENTS_PER_SAVE", 10)
+
+    async def main() -> None:
+        here = shared()
+        await here.put(60, LONG)
+        worker = here.join(latency=0.2)
+        while not here.store.events:
+            await anyio.sleep(0.1)
+        await worker.cancel()
+        assert here.store.owners == {"all-0": None}
+        assert len(here.store.events) < 60
+        here.join()
+        await anyio.sleep(LEASE)
+        assert len({event.id for event in here.store.events.values()}) == 60
+        await here.leave()
 
     run(main())
 
