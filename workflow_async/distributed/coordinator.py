@@ -146,10 +146,10 @@ def shards_of(name: str, spec: WatchSpec, shards: int = 1) -> Mapping[str, bytes
     Raises:
         InvalidArgument: an argument is wrong.
     """
+    check_shard_name("name", name)
+    parts = (spec,) if spec.filters is not None and shards == 1 else spec.split(shards)
     check_shard_name("name", f"{name}-{shards}")
-    if spec.filters is not None and shards == 1:
-        return {f"{name}-0": spec.to_bytes()}
-    return {f"{name}-{n}": part.to_bytes() for n, part in enumerate(spec.split(shards)) if part.cursors}
+    return {f"{name}-{n}": part.to_bytes() for n, part in enumerate(parts) if part.cursors or part.filters is not None}
 
 
 def check_shard_name(argument: str, name: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import anyio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from workflow_async.distributed.held_shard import HeldShard
 from workflow_async.errors import CallError, ListingNotSupported
@@ -47,8 +47,11 @@ class SharedList:
             with anyio.fail_after(self.seconds):
                 return await snapshot_active(self.client, operations=operations)
         except (CallError, TimeoutError) as error:
-            unsupported = isinstance(error, ListingNotSupported)
-            self._skip_until = math.inf if unsupported else self.clock.now() + SKIP_FOR
-            level = log.debug if unsupported else log.warning
-            level("the list for all shards could not be read", extra={"error": type(error).__name__})
+            self._skip_until = self.clock.now() + SKIP_FOR
+            if isinstance(error, ListingNotSupported):
+                self._skip_until = math.inf
+                for shard in shards:
+                    shard.spec = evolve(shard.spec, lists=False)
+            else:
+                log.warning("the list for all shards could not be read", extra={"error": type(error).__name__})
             return None
