@@ -10,6 +10,7 @@ from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.distribution import SimulatedWorker
 from tests.support.monitored_system import new_system
+from workflow_async import monitor
 from workflow_async.distributed import MemoryStore, server_rounds, shards_of
 from workflow_async.monitor import WatchSpec
 
@@ -22,7 +23,7 @@ LEASE = 90.0
 @pytest.fixture
 def rounds(monkeypatch: pytest.MonkeyPatch) -> Counter[float]:
     """Count the rounds of shards, by the second in which they begin."""
-    counts, poll_once = Counter[float](), server_rounds.poll_once
+    counts, poll_once = Counter[float](), monitor.poll_once
 
     async def counted(*args: Any, **options: Any) -> Any:
         counts[anyio.current_time() // 1] += 1

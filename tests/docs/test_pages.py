@@ -53,6 +53,7 @@ def test_every_guide_has_code_that_runs() -> None:
         "changing",
         "waiting",
         "batches",
+        "distributed",
         "embedding",
         "synchronous",
         "observing",

@@ -32,6 +32,7 @@ from workflow_async import (
     preservica,
     settings,
 )
+from workflow_async.distributed import Claim, Coordinator, Lease, MemoryCoordinator, MemoryStore, distribute, shards_of
 from workflow_async.errors import CallError, StartOutcomeUnknown, WaitTimeout, WorkflowAsyncError, WorkflowFailed
 from workflow_async.monitor import (
     Change,
@@ -432,3 +433,16 @@ async def testing() -> None:
     assert_type(preservica_workflow(7, "Active"), preservica.Workflow)
     assert_type(change(opencast_workflow()), Change[opencast.Workflow])
     assert_type(finished(preservica_workflow(7, "Failed")), Finished[preservica.Workflow])
+
+
+async def distribute_watches(oc: OpencastClient, pv: PreservicaClient, spec: monitor.WatchSpec) -> None:
+    store = MemoryStore(lease_seconds=20)
+    assert_type(shards_of("all", spec, 4), Mapping[str, bytes])
+    await store.put(shards_of("all", spec, 4))
+    coordinator: Coordinator = MemoryCoordinator(store)
+    claim = await coordinator.claim(["all-0"])
+    assert_type(claim, Claim)
+    assert_type(await coordinator.renew(claim.leases[0]), Lease | None)
+    assert_type(await coordinator.save(claim.leases[0], b"", [*store.events.values()]), Lease | None)
+    assert_type(await distribute(oc, coordinator), None)
+    await distribute([oc, pv], coordinator)

@@ -14,9 +14,9 @@ from tests.support import virtual_time as virtual
 from tests.support.distribution import SimulatedWorker
 from tests.support.monitored_system import System, new_system
 from workflow_async import OpencastClient
-from workflow_async.distributed import MemoryCoordinator, MemoryStore, distribute, keeper, server_rounds, shards_of
+from workflow_async.distributed import MemoryCoordinator, MemoryStore, distribute, keeper, shards_of
 from workflow_async.errors import ClientClosed, CoordinatorUnavailable, InvalidArgument
-from workflow_async.monitor import Change, WatchSpec
+from workflow_async.monitor import Change, WatchSpec, poll_once
 
 URL = "http://127.0.0.1"
 LEASE = 24.0
@@ -110,7 +110,7 @@ def test_a_finished_shard_that_was_not_released_is_released_without_a_request() 
 
     async def keeper_spec(client: Any, here: Shared) -> WatchSpec:
         lease = (await MemoryCoordinator(here.store).claim(())).leases[0]
-        return (await server_rounds.poll_once(client, WatchSpec.from_bytes(lease.spec))).spec
+        return (await poll_once(client, WatchSpec.from_bytes(lease.spec))).spec
 
     run(main())
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support import virtual_time as virtual
 from tests.support.distribution import SimulatedWorker
 from tests.support.monitored_system import System, new_system
+from workflow_async import monitor
 from workflow_async.distributed import MemoryStore, server_rounds, shards_of
 from workflow_async.monitor import WatchSpec
 
@@ -117,7 +118,7 @@ def test_a_pause_that_the_server_asks_for_holds_for_all_its_shards() -> None:
 
 
 def test_the_shard_that_was_polled_longest_ago_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    polled, poll_once = defaultdict[int, list[float]](list), server_rounds.poll_once
+    polled, poll_once = defaultdict[int, list[float]](list), monitor.poll_once
 
     async def noted(client: Any, spec: WatchSpec, **options: Any) -> Any:
         polled[spec.ids[0]].append(anyio.current_time())
