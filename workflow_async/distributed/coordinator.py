@@ -66,11 +66,9 @@ class Coordinator(Protocol):
         `distribute` calls this about every sixth of `lease_seconds`. A worker that has not called it for
         `lease_seconds`, or has left, does not count as alive.
 
-        A shard can be claimed if it is not finished and
-        - nobody holds it, because it is new or was released, or
-        - its lease has ended, or
-        - this worker has the lease and the shard is not in `held`. That happens if the answer of a claim, renewal or
-          save was lost. No other worker has to wait for the lease to end.
+        An unfinished shard can be claimed in each of these cases. No worker holds it, because it is new or was
+        released. Its lease has ended. Or this worker has the lease and the shard is not in `held`, which happens if the
+        answer of a claim, renewal or save was lost. Then no worker has to wait for the lease to end.
 
         The fair share is the number of unfinished shards, divided by the number of workers that are alive, rounded up.
         A worker above its share gets no leases, and learns how many shards it has to release. Two workers that claim
