@@ -60,6 +60,19 @@ def answering(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncC
 # Limits
 
 
+async def test_a_round_checks_everything_although_the_clock_of_the_process_before_it_was_ahead(
+    sandbox: Sandbox, time: ManualClock
+) -> None:
+    ids = start(sandbox, 3)
+    async with opencast(sandbox, time) as client:
+        first = await poll_once(client, WatchSpec.of(client, ids))
+    slow = Clock(now=time, wall=lambda: time() - 60, sleep=no_sleep)
+    async with opencast(sandbox, time, clock=slow) as client:
+        polled = await poll_once(client, first.spec)
+    assert polled.remaining == 0
+    assert polled.requests > 0
+
+
 async def test_a_limit_carries_all_workflows_on_in_turn(sandbox: Sandbox, time: ManualClock) -> None:
     ids, seen, remaining = start(sandbox, 25), list[int](), list[int]()
     time.advance(20)

@@ -12,7 +12,7 @@ def memory_of(engine: Engine[Any]) -> ServerMemory:
     """Return what an engine knows of its server."""
     scheduler, fetcher, load, outages = engine.scheduler, engine.fetcher, engine.fetcher.load, engine.outages
     return ServerMemory(
-        paused_until=_finite(scheduler.paused_until),
+        paused_until=_finite(scheduler.paused_until) if engine.paused_for else 0.0,  # clocks differ a little
         factor=load.factor,
         refused_at=_finite(load.refused_at),
         eased_at=_finite(load.eased_at),

@@ -61,7 +61,7 @@ class Round(Generic[W]):
         self._count = len(self.active)
         for id in self.active:
             known: Any = cursors[id]  # it holds a part of the record, which is all that the engine compares
-            self.engine.resume(known, tracking, known.checked_at or 0.0)
+            self.engine.resume(known, tracking, min(known.checked_at or 0.0, self.clock.now()))
 
     @property
     def active(self) -> list[int]:
@@ -144,8 +144,10 @@ class Round(Generic[W]):
             for id in beyond:
                 scheduler.stop_polling(id)
             waiting -= beyond
+        now = self.clock.now()
         for id in waiting - scheduler.must_get:
-            scheduler.single.put(id, self.source.cursors[id].age_key[0])  # the scheduler may have spread them
+            # The scheduler may have spread them. The clock of the process before this one may be ahead.
+            scheduler.single.put(id, min(self.source.cursors[id].age_key[0], now))
         self._admitted |= waiting
 
     def _distrust_slow_list(self) -> None:
