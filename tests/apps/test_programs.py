@@ -1,37 +1,25 @@
-"""A function for Lambda and a notebook run on the sandbox, and both type checkers accept six kinds of program."""
+"""A notebook runs on the sandbox, and both type checkers accept six kinds of program."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.apps import notebook
 from tests.apps.conftest import HERE
-from tests.apps.lambda_function import Answer, handler
-from workflow_async.sandbox import ManualClock, Sandbox
+from workflow_async.sandbox import Sandbox
 
-PROGRAMS = ("fastapi_app.py", "wsgi_app.py", "script.py", "test_of_a_user.py", "lambda_function.py", "notebook.py")
+PROGRAMS = (
+    "fastapi_app.py",
+    "wsgi_app.py",
+    "script.py",
+    "test_of_a_user.py",
+    "recipes/step_functions.py",
+    "notebook.py",
+)
 """A service, one with synchronous code, a script, a test, a function for Lambda and a notebook."""
-
-
-def test_a_function_without_a_running_process_reports_the_end_once(
-    sandbox: Sandbox, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake = sandbox.preservica
-    account = {"SERVER": fake.url, "USERNAME": fake.username, "PASSWORD": fake.password, "TENANT": fake.tenant}
-    for name, value in account.items():
-        monkeypatch.setenv(f"PRESERVICA_{name}", value)
-    answers: list[Answer] = [handler({"context": "Ingest OPEX (Incremental)"})]
-    while not answers[-1]["finished"]:
-        clock.advance(30)
-        answers.append(handler({"watch": answers[-1]["watch"]}))
-    events: list[dict[str, Any]] = [event for answer in answers for event in answer["events"]]
-    assert [event["now"] for event in events][-1] == "succeeded"
-    assert len({event["key"] for event in events}) == len(events)
-    assert len(fake.starts) == 1
 
 
 async def test_a_notebook_shows_how_long_each_definition_takes(
