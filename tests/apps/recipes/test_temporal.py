@@ -7,8 +7,8 @@ import pytest
 
 from tests.apps.conftest import is_listening, reserve_port, wait_until
 from tests.apps.recipes.conftest import HERE, Engine, starts
-from tests.support.engine_environment import kill_at_start
-from workflow_async.sandbox import Sandbox
+from tests.support.engine_environment import kill, kill_at_start
+from workflow_async.sandbox import Sandbox, Step
 
 pytestmark = [pytest.mark.recipe, pytest.mark.timeout(600)]
 
@@ -36,3 +36,17 @@ async def test_another_worker_finds_the_start_of_one_that_was_killed(temporal: E
     assert temporal.output(caller) == "succeeded\n"
     assert starts(quick_sandbox) == 1
     assert len(quick_sandbox.opencast.engine.runs) == 1
+
+
+async def test_another_worker_waits_for_the_workflow_of_one_that_was_killed(
+    temporal: Engine, quick_sandbox: Sandbox
+) -> None:
+    fake = quick_sandbox.opencast
+    fake.define("long", [Step("encode", 250)])
+    worker = temporal.start("python", WORKER)
+    caller = temporal.start("python", START, fake.event(), "long")
+    await wait_until(lambda: any(request.path.startswith("/api/workflows/") for request in fake.requests))
+    kill(worker)
+    temporal.start("python", WORKER)
+    assert temporal.output(caller) == "succeeded\n"
+    assert starts(quick_sandbox) == 1
