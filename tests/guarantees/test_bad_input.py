@@ -186,7 +186,7 @@ def test_invalid_wait_options_are_reported_before_anything_is_started(kind: str,
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("wrong", [object(), 5, ["batch.sqlite"]])
 def test_a_journal_that_is_not_a_path_is_rejected(kind: str, wrong: Any) -> None:
-    with pytest.raises(InvalidArgument, match="^journal: must be a path"):
+    with pytest.raises(InvalidArgument, match="^journal: must be a path, an object with the methods of Journal"):
         CLIENTS[kind].workflows.run_all([], journal=wrong)
 
 

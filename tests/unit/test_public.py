@@ -26,12 +26,12 @@ PUBLIC = {
     """,
     "workflow_async.auth": "Basic Bearer Digest PasswordFunction Secret TokenFunction",
     "workflow_async.batch": """
-        AlreadyDone Ambiguous Completed Conflicted Gate JournalContents NoStartFound NotStarted
+        AlreadyDone Ambiguous Completed Conflicted Entry Gate Journal JournalContents NoStartFound NotStarted
         OnConflict OperationDuration OutcomeUnknown ReconcileResult Rejected Result Run Skipped Slot StartFound
-        StartStatus StatusKind Ticket read_journal
+        StartStatus StatusKind Ticket entry_from_json entry_to_json planned_status read_journal status_after
     """,
     "workflow_async.distributed": "Claim Coordinator Lease MemoryCoordinator MemoryStore distribute shards_of",
-    "workflow_async.distributed.nats": "NatsPace",
+    "workflow_async.distributed.nats": "NatsJournal NatsPace",
     "workflow_async.monitor": """
         ActiveSnapshot Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked
         PollResult PollingFailed Predicate Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked
@@ -219,6 +219,7 @@ PRIVATE_IN_ANNOTATIONS = {
     "workflow_async._core.call.Reply": "`renew` of credentials, which only a client calls",
     "workflow_async._core.auth.Refusable": "`refusable` of credentials, which only a client calls",
     "workflow_async._listing.resume.Place": "the place of a pass, of which `resume_point` is the text",
+    "workflow_async.batch.workflow_details.WorkflowDetails": "`Entry.details`, which only `status_after` reads",
     "workflow_async.batch.start_records.OpencastStart": "`Ticket.arguments`, which only a client reads",
     "workflow_async.batch.start_records.PreservicaStart": "`Ticket.arguments`, which only a client reads",
     "workflow_async.monitor.spec.client.Client": "a protocol that both clients satisfy",

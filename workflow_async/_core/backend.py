@@ -1,11 +1,13 @@
 """Defines what the transport needs of an HTTP backend."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from attrs import field, frozen
 
 from workflow_async._core.auth import Headers
 from workflow_async._core.call import Call, Reply
+from workflow_async.errors import NotSentInTime
 
 USER_AGENT = "workflow-async"
 
@@ -25,6 +27,13 @@ class Request:
     """
     connects: bool = True
     """False if no connection may be opened for the request. A mock may answer it all the same."""
+    may_send: Callable[[], bool] | None = field(default=None, repr=False, eq=False)
+    """Returns False once the request may no longer be sent. None if it may always be sent."""
+
+    def check_may_send(self) -> None:
+        """Raise `NotSentInTime` if the request may no longer be sent."""
+        if self.may_send is not None and not self.may_send():
+            raise NotSentInTime("the journal's time limit for sending this start passed before it was sent")
 
 
 class Backend(Protocol):

@@ -103,6 +103,8 @@ class Call(Generic[T_co]):
     """
     obeys_retry_after: bool = True
     """False to raise an error with a `Retry-After` immediately. The caller then pauses all its calls."""
+    may_send: Callable[[], bool] | None = field(default=None, repr=False, eq=False)
+    """Returns False once the request may no longer be sent. None if it may always be sent."""
     name: str = ""
     """The method of a client that sends it, such as `workflows.get`."""
     template: str = ""

@@ -218,7 +218,12 @@ class Transport:
     async def _send_request(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
         headers = SecretHeaders((*call_headers(call, self.extra_headers), *credentials))
         once, connects = call.replay is Replay.ONCE, not self._blocked
-        request = Request(call.method, state.url, headers, call.body, new_connection=once, connects=connects)
+        request = Request(
+            *(call.method, state.url, headers, call.body),
+            new_connection=once,
+            connects=connects,
+            may_send=call.may_send,
+        )
         send, queued = self._with_middleware if self.middleware else self._exchange, self.clock.now()
         async with self._queue:
             await self._pacer.wait()  # with a slot, since requests that wait for slots after their turns form a burst
@@ -253,6 +258,7 @@ class Transport:
 
     async def _exchange(self, request: Request, state: CallState) -> Reply:
         """Return the reply. Raise `DeadlineExceeded` after `state.attempt_timeout`."""
+        request.check_may_send()
         state.in_flight, state.auth_error = True, None
         with anyio.move_on_after(state.attempt_timeout):
             return await self.backend(request)

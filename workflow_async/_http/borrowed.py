@@ -23,6 +23,7 @@ from workflow_async.errors import (
     ContentEncodingError,
     NetworkBlocked,
     NotSent,
+    NotSentInTime,
     ResponseTooLarge,
     TransportError,
 )
@@ -67,12 +68,13 @@ class BorrowedClient:
 
     async def _answer(self, request: Request) -> Reply | TransportError:
         """Return the reply, or the error for whatever the client, its hooks or its transport raised."""
-        trace = RequestTrace(self.timeouts.connect, connects=request.connects)
+        connect, check = self.timeouts.connect, request.check_may_send
+        trace = RequestTrace(connect, connects=request.connects, check_may_send=check)
         outer, progress = sys.exception(), SendProgress(request, trace)
         try:
             with progress.trace.scope:
                 return await self._exchange(progress)
-        except (ResponseTooLarge, ContentEncodingError, NetworkBlocked) as error:
+        except (ResponseTooLarge, ContentEncodingError, NetworkBlocked, NotSentInTime) as error:
             return error.with_traceback(None)
         except (Exception, asyncio.CancelledError) as error:
             if is_cancellation(error):

@@ -25,7 +25,7 @@ from workflow_async._http.pool import merge_headers, set_cookies
 from workflow_async._http.proxy import Proxy, forward_headers
 from workflow_async._http.trace import RequestTrace
 from workflow_async._http.tunnel import TunnelBackend
-from workflow_async.errors import ContentEncodingError, NetworkBlocked, ResponseTooLarge, TransportError
+from workflow_async.errors import ContentEncodingError, NetworkBlocked, NotSentInTime, ResponseTooLarge, TransportError
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:
@@ -100,12 +100,13 @@ class HttpcoreConnection:
         try:
             if connection is None or not reused:
                 await self.aclose()
-                connection, trace = self._connect(request.url), RequestTrace(connects=request.connects)
+                connection = self._connect(request.url)
+                trace = RequestTrace(connects=request.connects, check_may_send=request.check_may_send)
                 message = self.shared.message(request, trace=trace)
             else:
                 message = self.shared.message(request)
             reply = await self._exchange(connection, message, request.url)
-        except (ResponseTooLarge, ContentEncodingError, NetworkBlocked):
+        except (ResponseTooLarge, ContentEncodingError, NetworkBlocked, NotSentInTime):
             raise
         except Exception as error:  # noqa: BLE001 - every exception is translated
             translated = self._failure(cause_chain(error, outer), trace)

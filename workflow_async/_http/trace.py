@@ -4,7 +4,7 @@ See https://www.encode.io/httpcore/extensions/#trace.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
@@ -14,6 +14,10 @@ from attrs import define, field
 from workflow_async._core.cancellation import shielded_close
 from workflow_async._core.network_guard import NETWORK_BLOCKED
 from workflow_async.errors import NetworkBlocked
+
+
+def _allow() -> None:
+    """Do nothing: the request may be sent at any time."""
 
 
 @define(eq=False)
@@ -29,6 +33,8 @@ class RequestTrace:
     """Seconds that a proxy may take to respond. httpcore has no timeout for that."""
     connects: bool = field(default=True, kw_only=True)
     """False to refuse to connect. A mock that answers the request does not connect."""
+    check_may_send: Callable[[], None] = field(default=_allow, kw_only=True)
+    """Raises if the request may no longer be sent. Called after connecting, just before the first byte."""
     scope: anyio.CancelScope = field(factory=anyio.CancelScope, init=False)
     """The cancel scope of the exchange. It is cancelled if a proxy does not respond in time."""
     _begun: int = field(default=0, init=False)
@@ -45,10 +51,7 @@ class RequestTrace:
         layer, _, step = event.partition(".")
         match step:
             case "send_request_headers.started":
-                self._is_tunnel = info["request"].method == b"CONNECT"
-                self._begun += not self._is_tunnel
-                self._wait_for_proxy(waits=self._is_tunnel)
-                self.scope.shield = False
+                self._begin(is_tunnel=info["request"].method == b"CONNECT")
             case "send_request_headers.failed":
                 self._begun -= not self._is_tunnel and layer == "http11" and _is_refusal(info["exception"])
             case "connect_tcp.started" if not self.connects:
@@ -66,6 +69,15 @@ class RequestTrace:
                 self.scope.shield = True
             case "start_tls.failed" | "setup_socks5_connection.failed":
                 await shielded_close(self._socket.aclose)
+
+    def _begin(self, *, is_tunnel: bool) -> None:
+        """Note that httpcore is about to write a request, unless it may no longer be sent."""
+        self._is_tunnel = is_tunnel
+        if not is_tunnel:
+            self.check_may_send()
+            self._begun += 1
+        self._wait_for_proxy(waits=is_tunnel)
+        self.scope.shield = False
 
     def _wait_for_proxy(self, *, waits: bool) -> None:
         self.scope.deadline = anyio.current_time() + self.proxy_timeout if waits else math.inf

@@ -1,8 +1,10 @@
 """Starts workflows at most once, one or many: tickets, batches, their results and their journal."""
 
 from workflow_async.batch.conflicts import OnConflict
-from workflow_async.batch.entries import JournalContents, StartStatus, StatusKind
+from workflow_async.batch.entries import Entry, JournalContents, StartStatus, StatusKind, planned_status, status_after
+from workflow_async.batch.entry_json import entry_from_json, entry_to_json
 from workflow_async.batch.gate import Gate, Slot
+from workflow_async.batch.journals import Journal
 from workflow_async.batch.ledger import read_journal
 from workflow_async.batch.operation_durations import OperationDuration
 from workflow_async.batch.reconcile import Ambiguous, NoStartFound, ReconcileResult, StartFound
@@ -24,7 +26,9 @@ __all__ = [
     "Ambiguous",
     "Completed",
     "Conflicted",
+    "Entry",
     "Gate",
+    "Journal",
     "JournalContents",
     "NoStartFound",
     "NotStarted",
@@ -41,5 +45,9 @@ __all__ = [
     "StartStatus",
     "StatusKind",
     "Ticket",
+    "entry_from_json",
+    "entry_to_json",
+    "planned_status",
     "read_journal",
+    "status_after",
 ]

@@ -1,6 +1,6 @@
 """The protocol that each system implements for batches. A batch knows nothing else about the systems."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Generic, Protocol, TypeVar
 
 from attrs import frozen
@@ -62,8 +62,13 @@ class StartBackend(Protocol[W_co]):
         """
         ...
 
-    async def send_for_id(self, ticket: Ticket) -> int:
-        """Send the start once, and return the new workflow's id. Raises what `workflows.start` raises."""
+    async def send_for_id(self, ticket: Ticket, may_send: Callable[[], bool] | None = None) -> int:
+        """Send the start once, and return the new workflow's id. Raises what `workflows.start` raises.
+
+        Args:
+            ticket: the start.
+            may_send: returns False once the start may no longer be sent. None if it may always be sent.
+        """
         ...
 
     async def reconcile(

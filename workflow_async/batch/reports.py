@@ -30,9 +30,9 @@ class Reports(Generic[W]):
     repeated: dict[str, NoStartFound | Ambiguous[W] | None] = field(factory=dict, init=False)
     """Starts that are sent again although they may have happened before, with the result of the search."""
 
-    async def record_intent(self, ticket: Ticket) -> None:
-        """Record that a start is about to be sent."""
-        await self.ledger.record(ticket.key, StatusKind.INTENT, "intended", text=ticket.to_json())
+    async def record_intent(self, ticket: Ticket) -> Callable[[], bool] | None:
+        """Record that a start is about to be sent. Return what `Journal.write` returned."""
+        return await self.ledger.record(ticket.key, StatusKind.INTENT, "intended", text=ticket.to_json())
 
     async def record_waiting(self, ticket: Ticket, reason: str, word: str = "waiting") -> None:
         """Record that a start is not sent yet. A start that was sent before stays unknown."""

@@ -1,6 +1,5 @@
 """`run_all`: starts many workflows with a limit on how many run, and yields results as they come."""
 
-import os
 from collections.abc import Awaitable, Iterable, Mapping
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -15,6 +14,7 @@ from workflow_async.batch.concurrency import Taken, concurrency_limit
 from workflow_async.batch.conflicts import OnConflict, check_on_conflict
 from workflow_async.batch.entries import StartStatus, StatusKind
 from workflow_async.batch.gate import Gate, limit_of
+from workflow_async.batch.journals import Journal, Path, journal_of
 from workflow_async.batch.ledger import Ledger
 from workflow_async.batch.outage import Outage
 from workflow_async.batch.pipeline import Pipeline
@@ -36,7 +36,6 @@ W = TypeVar("W", bound=Workflow)
 
 UNFINISHED = frozenset({StatusKind.INTENT, StatusKind.STARTED, StatusKind.CHANGE, StatusKind.LEFT, StatusKind.UNKNOWN})
 """Kinds of an earlier run's starts that this run continues."""
-Path = str | os.PathLike[str]
 
 DEFAULT_MAX_RUNNING = 4
 DUPLICATE_KEY = "the same key came before"
@@ -77,9 +76,11 @@ class Run(Generic[W]):
     async def __aenter__(self) -> Self:
         """Open the journal and begin. Raises `JournalError`."""
         await self._ledger.open(self._backend.system, self._backend.server)
-        for item in self.items.values():
-            if item.ticket is not None:
-                self._steps.load(item, item.ticket)
+        try:
+            self._load()
+        except BaseException:
+            await self._ledger.close()
+            raise
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
         return self
@@ -93,6 +94,12 @@ class Run(Generic[W]):
                 await self._group.__aexit__(None, None, None)
         finally:
             await self._ledger.close()
+
+    def _load(self) -> None:
+        """Take over what earlier runs knew about each start."""
+        for item in self.items.values():
+            if item.ticket is not None:
+                self._steps.load(item, item.ticket)
 
     def __aiter__(self) -> Self:
         return self
@@ -200,7 +207,7 @@ def run_batch(
     count_others: bool,
     gate: Gate | None,
     on_conflict: OnConflict,
-    journal: Path | None,
+    journal: Path | Journal | None,
     options: WaitOptions[W],
     settle: float,
     start_unknown_again: bool,
@@ -209,15 +216,13 @@ def run_batch(
 ) -> Run[W]:
     """Return a run that has not begun. Raises `InvalidArgument` for settings that make no sense."""
     check_on_conflict(on_conflict)
-    if not isinstance(journal, str | os.PathLike | None):
-        raise InvalidArgument("journal", "must be a path, or None to keep none")
     check_not_negative("settle", settle)
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise InvalidArgument("limit", "must be at least 1, or None for all starts")
     if gate is not None and (max_running, low, count_others) != (DEFAULT_MAX_RUNNING, None, False):
         raise InvalidArgument("gate", "cannot be combined with max_running, low or count_others")
     clock, poll = poller.clock, options.poll
-    outage, ledger, queue = Outage(clock, poll), Ledger(clock, journal), ResultQueue[Result[W]]()
+    outage, ledger, queue = Outage(clock, poll), Ledger(clock, journal_of(journal)), ResultQueue[Result[W]]()
 
     async def count() -> Taken:
         places = await outage.retry(lambda: backend.count_running(running.all()))

@@ -26,7 +26,11 @@ class StartSender:
         return self.transport.origin.base
 
     async def send_start(
-        self, call: Call[T], timeout: float | None, unknown: Callable[[CallError], StartOutcomeUnknown]
+        self,
+        call: Call[T],
+        timeout: float | None,
+        unknown: Callable[[CallError], StartOutcomeUnknown],
+        may_send: Callable[[], bool] | None = None,
     ) -> T:
         """Send a start once.
 
@@ -36,13 +40,15 @@ class StartSender:
             call: the start.
             timeout: seconds for the whole call.
             unknown: makes the error for a start that may have happened.
+            may_send: returns False once the start may no longer be sent.
 
         Raises:
             StartOutcomeUnknown: the start may have happened.
             CallError: nothing was started.
         """
         try:
-            return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
+            limited = evolve(call, may_send=may_send)
+            return await self.transport.send(limited, timeout=timeout or self.transport.timeouts.call)
         except CallError as error:
             if not may_have_happened(error):
                 raise

@@ -127,9 +127,9 @@ class StartSteps(Generic[W]):
     async def _send(self, ticket: Ticket, timer: OutageTimer) -> int | NextStep | None:
         """Send a start. Return its id, the next step, or None after reporting a result."""
         self.ownership.note_sent(ticket.key, self.backend.match_key(ticket))
-        await self.reports.record_intent(ticket)
+        may_send = await self.reports.record_intent(ticket)
         try:
-            id = await self.backend.send_for_id(ticket)
+            id = await self.backend.send_for_id(ticket, may_send)
         except StartConflict as error:
             return await self._resolve_conflict(ticket, error)
         except StartOutcomeUnknown as error:

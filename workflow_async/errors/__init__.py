@@ -37,7 +37,7 @@
     │   └── ListingInconsistent   the pages of a listing do not make progress
     ├── StartOutcomeUnknown       a start may or may not have happened
     ├── CoordinatorUnavailable    the coordinator of a distribution does not answer
-    ├── JournalError              a batch cannot use this file as its journal
+    ├── JournalError              a batch cannot use its journal
     ├── AlreadyFinished           a stop or pause was not sent: it would rewrite the result
     ├── NotHeld                   an answer was not sent: no operation of the workflow waits for one
     ├── PartialFailure            Preservica accepted a retry or a terminate for only some of the workflows

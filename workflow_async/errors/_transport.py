@@ -54,7 +54,10 @@ class DeadlineExceeded(TransportError, TimeoutError):
 
 
 class NotSentInTime(NotSent, DeadlineExceeded):
-    """A timeout of `Timeouts` passed before anything was sent: in the queue, at the login, or between two attempts."""
+    """A timeout passed before anything was sent: in the queue, at the login, or between two attempts.
+
+    It is a timeout of `Timeouts`, or the time that the journal of a batch gives for sending a start.
+    """
 
 
 class ResponseTooLarge(TransportError):

@@ -62,7 +62,10 @@ class StartOutcomeUnknown(WorkflowAsyncError):
 
 
 class JournalError(WorkflowAsyncError):
-    """A file cannot be the journal of a batch: in use, incomplete, damaged, of another server, or no journal."""
+    """A batch cannot use its journal: in use, incomplete, damaged, of another server, or no journal.
+
+    `path` is the path of a file, or the name of another journal.
+    """
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(path, why)

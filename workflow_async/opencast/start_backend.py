@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from attrs import Factory, define, evolve, field, frozen
 
@@ -116,17 +116,24 @@ class OpencastStarts:
             call = definition_calls.get_definition(start.definition_id, PANELS)
             (await self._sender.transport.send(call)).check(start.configuration)
 
-    async def send(self, ticket: Ticket, include: Params = (), *, timeout: float | None = None) -> Workflow:
+    async def send(
+        self,
+        ticket: Ticket,
+        include: Params = (),
+        *,
+        timeout: float | None = None,
+        may_send: Callable[[], bool] | None = None,
+    ) -> Workflow:
         """Send the start once. Raises what `workflows.start` raises."""
         start = self.check(ticket)
         call = calls.start_workflow(start.event_id, start.definition_id, start.configuration, include)
-        workflow = await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
+        workflow = await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error), may_send)
         self.known.note(workflow.event_id, workflow.id)
         return workflow
 
-    async def send_for_id(self, ticket: Ticket) -> int:
+    async def send_for_id(self, ticket: Ticket, may_send: Callable[[], bool] | None = None) -> int:
         """Send the start once, and return the new workflow's id."""
-        return (await self.send(ticket)).id
+        return (await self.send(ticket, may_send=may_send)).id
 
     @property
     def guard_lag(self) -> float:

@@ -7,7 +7,8 @@ from attrs import Factory, define, field
 from workflow_async import batch, monitor
 from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
-from workflow_async.batch.run import DEFAULT_MAX_RUNNING, Path, run_batch
+from workflow_async.batch.journals import Path
+from workflow_async.batch.run import DEFAULT_MAX_RUNNING, run_batch
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import checked_ticket
@@ -92,7 +93,7 @@ class StartService(MonitoringMixin[Workflow]):
         count_others: bool = False,
         gate: batch.Gate | None = None,
         on_conflict: batch.OnConflict = "raise",
-        journal: Path | None = None,
+        journal: Path | batch.Journal | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
         settle: float = 30.0,
@@ -135,7 +136,8 @@ class StartService(MonitoringMixin[Workflow]):
                 the `StartConflict`. The batch itself raises nothing. "skip" reports `Skipped`. "attach" watches the
                 other workflow if it has the same definition and can be found as for `start`, and reports `Conflicted`
                 otherwise. `tried` of its error says why. "wait" sends the start once the event has no active workflow.
-            journal: the path of an SQLite file, which is made if it does not exist. Needs the extra `[journal]`.
+            journal: the path of an SQLite file, which is made if it does not exist (extra `[journal]`), or a
+                `batch.Journal`, such as a `NatsJournal`.
             poll: how often to check, and how long to wait in an outage.
             parked: what to do about a workflow that needs a person: "wait", or leave it ("return", "raise").
             settle: seconds to search for a start of unknown outcome. Time in which checks fail does not count.
@@ -148,6 +150,7 @@ class StartService(MonitoringMixin[Workflow]):
         Raises:
             InvalidArgument: immediately, for settings that make no sense.
             JournalError: on entering, if the journal is in use, damaged, of another system or server, or not a journal.
+                While iterating, if the journal cannot be written.
             ListingNotSupported, Forbidden: while iterating, if `count_others` is True and the count is not possible.
             Exception: while iterating, an error that `starts` itself raises, after all sent starts have their results.
         """

@@ -1,7 +1,7 @@
 """Prepares, sends, finds and counts the starts of a Preservica."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -93,15 +93,17 @@ class PreservicaStarts:
         """Return what a ticket sends. Raises `InvalidArgument` unless it is a ticket of this server."""
         return checked_start(ticket, PreservicaStart, self.server)
 
-    async def send(self, ticket: Ticket, *, timeout: float | None = None) -> Started:
+    async def send(
+        self, ticket: Ticket, *, timeout: float | None = None, may_send: Callable[[], bool] | None = None
+    ) -> Started:
         """Send the start once. Raises what `workflows.start` raises."""
         start = self.check(ticket)
         call = calls.start_workflow(start.context_id, start.context_name, start.parameters, ticket.correlation_id)
-        return await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
+        return await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error), may_send)
 
-    async def send_for_id(self, ticket: Ticket) -> int:
+    async def send_for_id(self, ticket: Ticket, may_send: Callable[[], bool] | None = None) -> int:
         """Send the start once, and return the new workflow's id."""
-        started = await self.send(ticket)
+        started = await self.send(ticket, may_send=may_send)
         if started.id is None:
             error = DecodeError("the answer to the start has no Id @ /")
             raise _unknown(ticket, self.check(ticket), error)

@@ -8,7 +8,8 @@ from workflow_async import batch, monitor
 from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
 from workflow_async.batch.gate import new_gate
-from workflow_async.batch.run import DEFAULT_MAX_RUNNING, Path, run_batch
+from workflow_async.batch.journals import Path
+from workflow_async.batch.run import DEFAULT_MAX_RUNNING, run_batch
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import checked_ticket
@@ -80,7 +81,7 @@ class StartService(MonitoringMixin[Workflow]):
         low: int | None = None,
         count_others: bool = False,
         gate: batch.Gate | None = None,
-        journal: Path | None = None,
+        journal: Path | batch.Journal | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
         settle: float = 30.0,
@@ -115,7 +116,8 @@ class StartService(MonitoringMixin[Workflow]):
                 started.
             gate: a gate of `workflows.gate`, in place of `max_running`, `low` and `count_others`. Several batches and
                 single starts can share one. Each start takes one place.
-            journal: the path of an SQLite file, which is made if it does not exist. Needs the extra `[journal]`.
+            journal: the path of an SQLite file, which is made if it does not exist (extra `[journal]`), or a
+                `batch.Journal`, such as a `NatsJournal`.
             poll: how often to check, and how long to wait in an outage.
             parked: what to do about a workflow that needs a person: "wait", or leave it ("return", "raise").
             settle: seconds to search for a start of unknown outcome. Time in which checks fail does not count.
@@ -128,6 +130,7 @@ class StartService(MonitoringMixin[Workflow]):
         Raises:
             InvalidArgument: immediately, for settings that make no sense.
             JournalError: on entering, if the journal is in use, damaged, of another system or server, or not a journal.
+                While iterating, if the journal cannot be written.
             Exception: while iterating, an error that `starts` itself raises, after all sent starts have their results.
         """
         options = WaitOptions[Workflow](poll=poll, parked=parked)

@@ -10,7 +10,7 @@ from workflow_async._core.auth import Secret
 from workflow_async._core.call import OnUnreadable, ParameterValue
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import Ticket
-from workflow_async.batch.run import Path
+from workflow_async.batch.journals import Path
 from workflow_async.errors import PreparedStart
 from workflow_async.monitor.events import Outcome
 from workflow_async.monitor.waits import OnChange, Predicate, WhenParked
@@ -107,7 +107,7 @@ class SyncWorkflows:
         low: int | None = None,
         count_others: bool = False,
         gate: batch.Gate | None = None,
-        journal: Path | None = None,
+        journal: Path | batch.Journal | None = None,
         poll: Poll = ...,
         parked: monitor.WhenParked = "wait",
         settle: float = 30.0,

@@ -37,6 +37,7 @@ from workflow_async.errors import (
     ContentEncodingError,
     DeadlineExceeded,
     NotSent,
+    NotSentInTime,
     ResponseMismatch,
     ResponseTooLarge,
     StartRejected,
@@ -57,6 +58,24 @@ async def test_a_connection_is_used_again(fake_time: FakeTime) -> None:
         for _ in range(5):
             await transport.send(GET)
         assert (len(byte_server.requests), byte_server.connections) == (5, 1)
+
+
+async def test_a_request_that_may_no_longer_be_sent_opens_no_connection(fake_time: FakeTime) -> None:
+    async with serve(http(200, b"{}")) as byte_server:
+        error = await failure(byte_server.url, fake_time, evolve(POST, may_send=lambda: False))
+        assert isinstance(error, NotSentInTime)
+        assert (error.sent, may_have_happened(error), byte_server.connections) == (False, False, 0)
+
+
+async def test_a_request_is_not_sent_if_connecting_takes_until_it_may_no_longer_be_sent(
+    fake_time: FakeTime, backend: str
+) -> None:
+    checks = iter([True, False])
+    async with serve(http(200, b"{}")) as byte_server:
+        error = await failure(byte_server.url, fake_time, evolve(POST, may_send=lambda: next(checks)))
+        checked = "aiohttp" not in backend  # aiohttp does not tell when it is connected
+        assert isinstance(error, NotSentInTime) == checked
+        assert len(byte_server.requests) == (not checked)
 
 
 async def test_an_unknown_authority_is_refused_before_anything_is_sent(fake_time: FakeTime) -> None:

@@ -10,6 +10,7 @@ from h11 import LocalProtocolError as H11Error
 from httpcore import LocalProtocolError, Request
 
 from workflow_async._http.trace import RequestTrace
+from workflow_async.errors import NotSentInTime
 
 POST = {"request": Request("POST", "https://oc.example.org/")}
 CONNECT = {"request": Request("CONNECT", "https://oc.example.org/")}
@@ -43,6 +44,17 @@ async def test_a_request_has_begun_once_its_headers_are_written(layer: str) -> N
     assert trace.begun
     await reported(trace, (f"{layer}.receive_response_headers.failed", {"exception": OSError()}))
     assert trace.begun
+
+
+async def test_a_request_that_may_no_longer_be_sent_has_not_begun_but_the_connect_of_a_proxy_may_be_sent() -> None:
+    def too_late() -> None:
+        raise NotSentInTime("too late")
+
+    trace = RequestTrace(check_may_send=too_late)
+    await reported(trace, (SENDING, CONNECT))
+    with pytest.raises(NotSentInTime):
+        await reported(trace, (SENDING, POST))
+    assert not trace.begun
 
 
 async def test_the_connect_of_a_proxy_does_not_count() -> None:
