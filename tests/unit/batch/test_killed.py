@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,8 +21,9 @@ pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"), 
 QUICK = [Step("one", 0.5)]
 STARTS = 3
 AT_ONCE = 2
-LEAST = 80
-"""The minimum number of steps of such a batch: before and after each access to the journal's file and each start."""
+LEAST = {"file": 80, "nats": 30}
+"""The minimum number of steps of such a batch: before and after each access to the journal and each start."""
+LEASE = 0.1
 
 
 @define
@@ -59,6 +61,11 @@ class Batch:
     """Returns the event or context of each workflow that was started."""
     subjects: list[str]
     reported: list[dict[str, Any]] = field(factory=list)
+
+    @property
+    def least(self) -> int:
+        """The minimum number of steps."""
+        return LEAST["nats" if "nats" in self.order else "file"]
 
     def check(self, last: dict[str, Any]) -> Counter[str]:
         """Check that no start was carried out twice, and that each start that was not carried out is unknown."""
@@ -103,9 +110,11 @@ def preservica(sandbox: Sandbox, journal: Path) -> Batch:
 
 
 SYSTEMS = [
-    pytest.param(("16", opencast), id="opencast-16"),
-    pytest.param(("11", opencast), id="opencast-11", marks=pytest.mark.soak),
-    pytest.param(("16", preservica), id="preservica", marks=pytest.mark.soak),
+    pytest.param(("16", opencast, "file"), id="opencast-16"),
+    pytest.param(("11", opencast, "file"), id="opencast-11", marks=pytest.mark.soak),
+    pytest.param(("16", preservica, "file"), id="preservica", marks=pytest.mark.soak),
+    pytest.param(("16", opencast, "nats"), id="opencast-16-nats", marks=pytest.mark.soak),
+    pytest.param(("16", preservica, "nats"), id="preservica-nats", marks=pytest.mark.soak),
 ]
 """The systems. The gate kills batches of the first one only, because each system takes a minute."""
 
@@ -113,10 +122,20 @@ SYSTEMS = [
 @pytest.fixture(params=SYSTEMS)
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Batch]]:
     """Return a function that makes batches on one sandbox, each with its own journal."""
-    release, system = request.param
+    release, system, journal = request.param
+    broker: dict[str, Any] = {}
+    if journal == "nats":
+        broker = {"nats": request.getfixturevalue("nats_server").url, "lease": LEASE}
+    run = uuid.uuid4().hex
     with Sandbox(release, speed=killed.SPEED) as sandbox:
         counter = iter(range(10_000))
-        yield lambda: system(sandbox, tmp_path / f"batch-{next(counter)}.sqlite")
+
+        def make() -> Batch:
+            batch = system(sandbox, tmp_path / f"{run}-{next(counter)}.sqlite")
+            batch.order |= broker
+            return batch
+
+        yield make
 
 
 def test_a_batch_that_is_not_killed_sends_every_start_once(make: Callable[[], Batch], forge: Forge) -> None:
@@ -139,11 +158,12 @@ def test_killed_at_any_step_and_run_again_nothing_is_started_twice_and_nothing_f
         finished = forge.run(batch, fatal)["code"] == 0
         reported = batch.check(forge.run(batch))
         assert reported["OutcomeUnknown"] <= AT_ONCE
-    assert fatal > LEAST
+    assert fatal > batch.least
 
 
 def test_killed_again_and_again_a_batch_comes_to_its_end(make: Callable[[], Batch], forge: Forge) -> None:
-    batch, fatal = make(), 60  # after fewer steps nothing has been sent, and the next run only finds that out
+    batch = make()
+    fatal = batch.least * 3 // 4  # after fewer steps nothing has been sent, and the next run only finds that out
     while (last := forge.run(batch, fatal))["code"] != 0:
         assert last["code"] == -9
         fatal += 2

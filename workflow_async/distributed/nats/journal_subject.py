@@ -22,6 +22,7 @@ REQUEST_TIMEOUT = 3.0
 """Seconds that one request to the broker may take before it is sent again."""
 RETRY_DELAY = 0.1
 TRANSIENT = (
+    OSError,
     nats.errors.TimeoutError,
     nats.errors.NoRespondersError,
     nats.errors.OutboundBufferLimitError,
@@ -157,7 +158,7 @@ class FencedSubject:
         while True:
             try:
                 return await request()
-            except nats.errors.Error as error:
+            except (nats.errors.Error, OSError) as error:
                 failure = error
             if self.client.is_closed:
                 raise self._error("the NATS client is closed. Connect it again, then run the batch again", failure)
@@ -175,7 +176,7 @@ class FencedSubject:
         return error
 
 
-def _is_transient(error: nats.errors.Error) -> bool:
+def _is_transient(error: Exception) -> bool:
     """Return True if a repetition may succeed. A replica may refuse a sequence before its leader has stored it."""
     refused = isinstance(error, nats.js.errors.APIError) and error.err_code == WRONG_SEQUENCE
     return refused or isinstance(error, TRANSIENT)
