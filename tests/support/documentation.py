@@ -7,16 +7,19 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attrs import frozen
+
+from tests.support.nats_server import running_nats_server
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "workflow_async" / "docs"
 README = ROOT / "README.md"
-OPENCAST, PRESERVICA = "127.0.0.1:8080", "127.0.0.1:8081"
+OPENCAST, PRESERVICA, NATS = "127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:4222"
 """The addresses in the pages. Free ports take their place, so that pages can run side by side."""
 SECONDS = 200
 PROMPT = ["-m", "asyncio"] if sys.version_info < (3, 13) else [str(Path(__file__).with_name("prompt.py"))]
@@ -71,6 +74,11 @@ class Page:
         match = re.search(r"^workflow-async sandbox\b(.*)$", self.text, re.MULTILINE)
         return ["sandbox", *shlex.split(match[1])] if match else []
 
+    @property
+    def needs_nats(self) -> bool:
+        """True if the page starts a NATS server."""
+        return re.search(r"^nats-server\b", self.text, re.MULTILINE) is not None
+
 
 def pages() -> list[Page]:
     """Return the README and every page of the documentation."""
@@ -79,15 +87,17 @@ def pages() -> list[Page]:
 
 @contextmanager
 def served(page: Page) -> Iterator[Mapping[str, str]]:
-    """Run the page's sandbox on free ports. Yield the new address for each address of the page."""
-    if not page.sandbox:
-        yield {}
-        return
-    with sandbox_process(*page.sandbox[1:]) as systems:
-        yield {
-            OPENCAST: systems["opencast"]["url"].partition("//")[2],
-            PRESERVICA: systems["preservica"]["url"].partition("//")[2],
-        }
+    """Run the page's servers on free ports. Yield the new address for each address of the page."""
+    addresses: dict[str, str] = {}
+    with ExitStack() as stack:
+        if page.sandbox:
+            systems = stack.enter_context(sandbox_process(*page.sandbox[1:]))
+            addresses[OPENCAST] = systems["opencast"]["url"].partition("//")[2]
+            addresses[PRESERVICA] = systems["preservica"]["url"].partition("//")[2]
+        if page.needs_nats:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            addresses[NATS] = stack.enter_context(running_nats_server(folder)).url.partition("//")[2]
+        yield addresses
 
 
 @contextmanager

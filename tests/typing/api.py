@@ -1,10 +1,12 @@
 """The public API as users write it. The type checkers read this file. It is never run."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, assert_never, assert_type
+
+from nats.aio.client import Client
 
 from workflow_async import (
     TLS,
@@ -33,6 +35,7 @@ from workflow_async import (
     settings,
 )
 from workflow_async.distributed import Claim, Coordinator, Lease, MemoryCoordinator, MemoryStore, distribute, shards_of
+from workflow_async.distributed.nats import NatsJournal
 from workflow_async.errors import CallError, StartOutcomeUnknown, WaitTimeout, WorkflowAsyncError, WorkflowFailed
 from workflow_async.monitor import (
     Change,
@@ -199,6 +202,17 @@ async def opencast_lists(oc: OpencastClient) -> None:
         oc.definitions.list(sort=["title:asc", "identifier:desc"], limit=5, offset=1), Listing[opencast.Definition]
     )
     assert_type(oc.events.list(status="processing", identifier=["e-1"], limit=10), Listing[opencast.Event])
+
+
+async def journals(oc: OpencastClient, pv: PreservicaClient, ticket: batch.Ticket, entry: batch.Entry) -> None:
+    kept = NatsJournal(Client(), "batch", stream="BATCHES", replicas=3, lease=5.0, patience=30.0)
+    journal: batch.Journal = kept
+    assert_type(oc.workflows.run_all([], journal=journal), batch.Run[opencast.Workflow])
+    assert_type(pv.workflows.run_all([], journal=kept), batch.Run[preservica.Workflow])
+    assert_type(await journal.write(entry), Callable[[], bool] | None)
+    assert_type(await kept.read(), batch.JournalContents)
+    assert_type(batch.entry_from_json(batch.entry_to_json(entry)), batch.Entry)
+    assert_type(batch.status_after(batch.planned_status(ticket), entry), batch.StartStatus)
 
 
 async def opencast_calls(oc: OpencastClient, word: batch.OnConflict) -> None:

@@ -131,7 +131,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[]
         counter = iter(range(10_000))
 
         def make() -> Batch:
-            batch = system(sandbox, tmp_path / f"{run}-{next(counter)}.sqlite")
+            batch: Batch = system(sandbox, tmp_path / f"{run}-{next(counter)}.sqlite")
             batch.order |= broker
             return batch
 
@@ -158,7 +158,7 @@ def test_killed_at_any_step_and_run_again_nothing_is_started_twice_and_nothing_f
         finished = forge.run(batch, fatal)["code"] == 0
         reported = batch.check(forge.run(batch))
         assert reported["OutcomeUnknown"] <= AT_ONCE
-    assert fatal > batch.least
+    assert fatal > make().least
 
 
 def test_killed_again_and_again_a_batch_comes_to_its_end(make: Callable[[], Batch], forge: Forge) -> None:

@@ -75,4 +75,6 @@ async def test_the_journal_of_a_large_batch_takes_seconds(nats_server: NatsServe
     opened = CLOCK.now()
     await broker.close()
     assert opened - began < SECONDS
-    see(f"10,000 starts: plan {planned - began:.1f} s, entries {written - planned:.1f} s, open {opened - written:.1f} s")
+    see(
+        f"10,000 starts: plan {planned - began:.1f} s, entries {written - planned:.1f} s, open {opened - written:.1f} s"
+    )
