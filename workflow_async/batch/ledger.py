@@ -93,13 +93,14 @@ class Ledger:
         """Write to the journal even if the caller is cancelled. After a failure, raise it instead of writing more."""
         if self._failure is not None:
             raise self._failure
+        returned: list[T] = []
         try:
             with anyio.CancelScope(shield=True):
-                written = await _checked(store, step, work)
+                returned.append(await _checked(store, step, work))
         except JournalError as error:
             self._failure = error
             raise
-        return written
+        return returned.pop()
 
 
 async def _checked(journal: Journal, step: str, work: Callable[[], Awaitable[T]]) -> T:

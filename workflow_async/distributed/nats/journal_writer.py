@@ -49,12 +49,15 @@ class JournalWriter:
         group = self._waiting
         group.records.extend(records)
         async with self._lock:
-            if group.began is None:
-                self._waiting = _Group()
-                began = self.subject.clock.now()
-                await self._send(group.records)
-                group.began = began
-        return group.began
+            return group.began if group.began is not None else await self._store(group)
+
+    async def _store(self, group: _Group) -> float:
+        """Send a group of records. Return the time at which this began."""
+        self._waiting = _Group()
+        began = self.subject.clock.now()
+        await self._send(group.records)
+        group.began = began
+        return began
 
     async def _send(self, records: Sequence[str]) -> None:
         """Send records. After a failed or cancelled write, nothing else is written."""

@@ -191,6 +191,14 @@ async def test_entries_that_wait_for_each_other_share_a_message(new: New) -> Non
     assert len((await journal.read()).items) == 50
 
 
+async def test_a_journal_of_many_messages_is_read_in_order(new: New) -> None:
+    journal = new()
+    await journal.open(*OPEN)
+    for n in range(150):
+        await journal.write(started("a", n))
+    assert (await journal.read()).items["a"].id == 149
+
+
 async def test_starts_are_planned_in_messages_that_the_broker_accepts(new: New) -> None:
     journal = new()
     await journal.open(*OPEN)
