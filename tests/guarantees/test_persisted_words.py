@@ -10,7 +10,7 @@ import pytest
 
 from workflow_async import Phase, batch, monitor, opencast, preservica
 from workflow_async._records.tree import keys_of
-from workflow_async.batch.entries import StatusKind
+from workflow_async.batch.entries import Entry, StatusKind
 from workflow_async.batch.schema import ENTRY, START
 from workflow_async.batch.start_records import OpencastStart, PreservicaStart, StartRecord
 from workflow_async.batch.tickets import Ticket
@@ -19,6 +19,15 @@ from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.reporting import Row
 from workflow_async.cli.summary import Summary
 from workflow_async.cli.tally import COLUMNS, WaitResult
+from workflow_async.distributed.nats.journal_messages import (
+    CLOSED,
+    OPENED,
+    MessageHead,
+    encode,
+    entry_record,
+    start_record,
+    total_record,
+)
 from workflow_async.monitor import Change, WatchSpec
 from workflow_async.monitor.spec.records import Cursor, SavedOperation, SavedWorkflow
 
@@ -39,6 +48,29 @@ def names(*words: str) -> dict[str, None]:
 def fields(kind: type) -> list[str]:
     """Return the fields that are converted to JSON: those that records are compared by."""
     return [field.name for field in attrs.fields(kind) if field.eq]
+
+
+def test_the_messages_of_a_journal_in_a_stream_keep_their_keys() -> None:
+    head = MessageHead(system="opencast", server="https://oc.example.org", number=1, runner="here 7")
+    entry = Entry(at=NOON, key="a", kind=StatusKind.STARTED, word="started", id=7)
+    ticket = Ticket(
+        server=head.server,
+        arguments=OpencastStart(event_id="e", definition_id="fast", configuration=None),
+        correlation_id="mark",
+        prepared_at=NOON,
+        key="a",
+    )
+    records = [OPENED, start_record(ticket), total_record(1), entry_record(entry), CLOSED]
+    tree = json.loads(encode(head, records))
+    assert keys(tree["head"]) == names("system server number runner version")
+    assert [keys(record) for record in tree["records"]] == [
+        names("opened"),
+        names("start"),
+        names("total"),
+        {"entry": names("at key kind word id")},
+        names("closed"),
+    ]
+    assert tree.keys() == {"head", "records"}
 
 
 def test_the_json_of_a_watch_spec_keeps_its_keys() -> None:

@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.support.journal_files import NOON, ended, intent
-from workflow_async.batch import Entry, StatusKind, entry_from_json, entry_to_json
+from workflow_async.batch import Entry, OperationDuration, StatusKind, entry_from_json, entry_to_json
 from workflow_async.errors import InvalidArgument
 
 times = st.datetimes(timezones=st.just(UTC))
 entries = st.builds(
-    Entry, at=times, key=st.text(), kind=st.sampled_from(StatusKind), server_start=st.none() | times, text=st.text()
+    Entry,
+    at=times,
+    key=st.text(),
+    kind=st.sampled_from(StatusKind),
+    server_start=st.none() | times,
+    text=st.text(),
+    operations=st.none() | st.tuples(st.builds(OperationDuration, st.text(), st.floats(0, 1e6))),
 )
 
 
