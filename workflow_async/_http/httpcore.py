@@ -3,24 +3,30 @@
 Both have the same names, so one module serves both. The clients above them are not used: their redirects, environment
 and connection pools are not needed, and their request and response objects cost half of a request's CPU time. A mock of
 httpcore, such as respx, sees every request. A mock of httpx's client needs `http=` with an `AsyncClient`.
+
+httpcore opens a connection and sends the first request. `OpenConnection` sends the others.
 """
 
 import ssl
 import sys
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import h11
 from attrs import define, field
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
 from workflow_async._core.cancellation import shielded_close
 from workflow_async._http.advice import with_advice
+from workflow_async._http.asyncio_stream import AsyncioBackend
 from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
 from workflow_async._http.errors import cause_chain, is_from_httpcore, is_from_mock, is_unconnected, translated_error
+from workflow_async._http.open_connection import OpenConnection, RequestHeads, is_mocked
 from workflow_async._http.pool import merge_headers, set_cookies
 from workflow_async._http.proxy import Proxy, forward_headers
 from workflow_async._http.trace import RequestTrace
@@ -47,34 +53,45 @@ class HttpcoreConnections:
     parsed: Any = field(init=False, repr=False)
     """Returns the URL as httpcore takes it. A proxy forwards a request for http:// by its whole URL."""
     _timeouts: dict[str, float | None] = field(init=False)
+    _heads: RequestHeads = field(factory=RequestHeads, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.parsed = lru_cache(maxsize=MAX_PARSED_URLS)(self._parse)
         self._timeouts = {"connect": self.timeouts.connect, "read": None, "write": None}
 
+    @property
+    def is_mocked(self) -> bool:
+        """True if a mock of the library sees the requests."""
+        return is_mocked(self.library.AsyncHTTPConnection.handle_async_request, self.library.__name__)
+
     def new_connection(self, context: ssl.SSLContext) -> "HttpcoreConnection":
         """Return a new connection."""
         return HttpcoreConnection(self, context)
 
-    def network_backend(self, url: str) -> TunnelBackend | None:
-        """Return what opens the connections to a URL. None for the library's own."""
-        return None if self.proxy is None or not url.startswith("https:") else TunnelBackend(self.library, self.proxy)
+    def network_backend(self, url: str) -> TunnelBackend | AsyncioBackend:
+        """Return what opens the connections to a URL."""
+        if self.proxy is None or not url.startswith("https:"):
+            return AsyncioBackend(self.library)
+        return TunnelBackend(self.library, self.proxy)
 
     def message(self, request: Request, **extensions: object) -> "httpcore.Request":
         """Return the request as httpcore takes it."""
         message: httpcore.Request = self.library.Request(
             request.method,
             self.parsed(request.url),
-            headers=[
-                *_framing_headers(request),
-                *_encoded_headers(
-                    (*request.headers, *self.cookies.headers(request.url), *forward_headers(self.proxy, request.url))
-                ),
-            ],
+            headers=self._all_headers(request),
             content=request.body,
             extensions={"timeout": self._timeouts, **extensions},
         )
         return message
+
+    def head(self, request: Request) -> h11.Request:
+        """Return the head of a request as h11 takes it."""
+        return self._heads.make(request.method, self.parsed(request.url).target, self._all_headers(request))
+
+    def _all_headers(self, request: Request) -> list[tuple[bytes, bytes]]:
+        cookies, forwarding = self.cookies.headers(request.url), forward_headers(self.proxy, request.url)
+        return [*_framing_headers(request), *_encoded_headers((*request.headers, *cookies, *forwarding))]
 
     def _parse(self, url: str) -> "httpcore.URL":
         parsed: httpcore.URL = self.library.URL(url)
@@ -92,34 +109,44 @@ class HttpcoreConnection:
     shared: HttpcoreConnections
     context: ssl.SSLContext
     _connection: "httpcore.AsyncHTTPConnection | None" = field(default=None, init=False)
+    _opened: OpenConnection | None = field(default=None, init=False)
+    """What sends the requests after the first one. None before it, after the end, and if a mock answered the first."""
 
     async def __call__(self, request: Request) -> Reply:
         outer, trace = sys.exception(), None
-        connection = self._connection
-        reused = connection is not None and not (connection.is_closed() or connection.has_expired())
         try:
-            if connection is None or not reused:
+            if self._opened is not None and self._opened.is_usable and not self.shared.is_mocked:
+                return await self._send_again(self._opened, request)
+            connection = self._reusable()
+            if connection is None:
                 await self.aclose()
                 connection = self._connect(request.url)
                 trace = RequestTrace(connects=request.connects, check_may_send=request.check_may_send)
                 message = self.shared.message(request, trace=trace)
             else:
                 message = self.shared.message(request)
-            reply = await self._exchange(connection, message, request.url)
+            return await self._send(connection, message, request.url)
         except (ResponseTooLarge, ContentEncodingError, NetworkBlocked, NotSentInTime):
             raise
         except Exception as error:  # noqa: BLE001 - every exception is translated
             translated = self._failure(cause_chain(error, outer), trace)
-        else:
-            if _has_trailing_data(connection):
-                await shielded_close(self.aclose)  # the next request makes another connection
-            return reply
         raise translated
 
     async def aclose(self) -> None:
         """Close the connection."""
+        self._opened = None
         if self._connection is not None:
             await self._connection.aclose()
+
+    def _reusable(self) -> "httpcore.AsyncHTTPConnection | None":
+        """Return the connection if httpcore can send a request on it, or a mock in its place. None if it has ended."""
+        connection = self._connection
+        is_over = connection is None or self._is_used_up or connection.is_closed() or connection.has_expired()
+        return None if is_over else connection
+
+    @property
+    def _is_used_up(self) -> bool:
+        return self._opened is not None and not self._opened.is_usable
 
     def _failure(self, chain: list[BaseException], trace: RequestTrace | None) -> TransportError:
         """Return the error to raise. A reused connection has no trace, so its request counts as sent."""
@@ -137,9 +164,7 @@ class HttpcoreConnection:
         self._connection = connection
         return connection
 
-    async def _exchange(
-        self, connection: "httpcore.AsyncHTTPConnection", message: "httpcore.Request", url: str
-    ) -> Reply:
+    async def _send(self, connection: "httpcore.AsyncHTTPConnection", message: "httpcore.Request", url: str) -> Reply:
         response = await connection.handle_async_request(message)
         headers = merge_headers(response.headers)
         try:
@@ -148,9 +173,28 @@ class HttpcoreConnection:
             await shielded_close(response.aclose)
             raise
         await response.aclose()
-        if "set-cookie" in headers:
-            self.shared.cookies.store(url, set_cookies(response.headers))
+        if _has_trailing_data(connection):
+            await shielded_close(self.aclose)  # the next request makes another connection
+        elif self._opened is None and not connection.is_closed() and not self.shared.is_mocked:
+            self._opened = OpenConnection(
+                self.shared.library, response.extensions["network_stream"], self.shared.limits
+            )
+        self._store_cookies(headers, response.headers, url)
         return Reply(response.status, headers, body)
+
+    async def _send_again(self, opened: OpenConnection, request: Request) -> Reply:
+        try:
+            reply, received = await opened.exchange(self.shared.head(request), request.body)
+        except h11.LocalProtocolError as error:
+            raise self.shared.library.LocalProtocolError(str(error)) from error
+        if not opened.is_open:
+            await shielded_close(self.aclose)  # likewise
+        self._store_cookies(reply.headers, received, request.url)
+        return reply
+
+    def _store_cookies(self, headers: Mapping[str, str], received: Iterable[tuple[bytes, bytes]], url: str) -> None:
+        if "set-cookie" in headers:
+            self.shared.cookies.store(url, set_cookies(received))
 
 
 def _is_unsent(chain: list[BaseException], trace: RequestTrace) -> bool:
@@ -172,5 +216,5 @@ def _framing_headers(request: Request) -> list[tuple[bytes, bytes]]:
     return [host, (b"content-length", b"%d" % len(request.body or b""))]
 
 
-def _encoded_headers(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+def _encoded_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
