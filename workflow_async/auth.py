@@ -10,6 +10,7 @@ from workflow_async._core.auth import (
     Headers,
     Refusable,
     Secret,
+    SecretHeaders,
     checked_header,
     checked_name,
     checked_password,
@@ -42,6 +43,8 @@ class Basic:
 
     username: str
     password: Secret | PasswordFunction = field(repr=False)
+    _fixed: SecretHeaders | None = field(default=None, init=False, eq=False, repr=False)
+    """The headers with a password that is not a function."""
 
     def __init__(self, username: str, password: str | Secret | PasswordFunction) -> None:
         password = password if callable(password) else to_secret(password)  # see `Secret`
@@ -50,6 +53,8 @@ class Basic:
             checked_password("password", password)
         if ":" in checked_name("username", username):
             raise InvalidArgument("username", "must be printable, not empty, and without a colon")
+        if isinstance(password, Secret):
+            object.__setattr__(self, "_fixed", self._headers(password))
 
     def refusable(self, sent: Headers) -> Refusable:
         """Return the user name and the password."""
@@ -63,9 +68,12 @@ class Basic:
 
     async def headers(self, method: str, url: str) -> Headers:
         """Return `Authorization: Basic`, which is sent without waiting for a challenge."""
-        password = await _current(self.password)
+        return self._headers(await _current(self.password)) if self._fixed is None else self._fixed
+
+    def _headers(self, password: Secret) -> SecretHeaders:
         pair = f"{self.username}:{checked_password('password', password)}".encode()
-        return (("authorization", "Basic " + base64.b64encode(pair).decode()), ("x-requested-auth", "Basic"))
+        basic = base64.b64encode(pair).decode()
+        return SecretHeaders((("authorization", f"Basic {basic}"), ("x-requested-auth", "Basic")))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Return True if a function now returns another password. A refused password stays refused."""
@@ -86,12 +94,14 @@ class Bearer:
     """
 
     token: Secret | TokenFunction = field(repr=False)
+    _fixed: SecretHeaders | None = field(default=None, init=False, eq=False, repr=False)
+    """The headers with a token that is not a function."""
 
     def __init__(self, token: str | Secret | TokenFunction) -> None:
         token = token if callable(token) else to_secret(token)  # see `Secret`
         self.__attrs_init__(token)  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(token, Secret):
-            checked_header("token", token.reveal())
+            object.__setattr__(self, "_fixed", _token_headers(token))
 
     @classmethod
     def of(cls, token: str | Secret | TokenFunction) -> "Bearer":
@@ -110,12 +120,16 @@ class Bearer:
 
     async def headers(self, method: str, url: str) -> Headers:
         """Return `Authorization: Bearer`."""
-        token = await _current(self.token)
-        return (("authorization", f"Bearer {checked_header('token', token.reveal())}"), ("x-requested-auth", "Basic"))
+        return _token_headers(await _current(self.token)) if self._fixed is None else self._fixed
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Return True if the function now returns another token."""
         return await self.headers(method, url) != sent
+
+
+def _token_headers(token: Secret) -> SecretHeaders:
+    bearer = f"Bearer {checked_header('token', token.reveal())}"
+    return SecretHeaders((("authorization", bearer), ("x-requested-auth", "Basic")))
 
 
 async def _current(value: Secret | PasswordFunction) -> Secret:

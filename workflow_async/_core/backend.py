@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from workflow_async._core.auth import Headers
+from workflow_async._core.auth import Headers, SecretHeaders
 from workflow_async._core.call import Call, Reply
 from workflow_async.errors import NotSentInTime
 
@@ -51,3 +51,20 @@ def call_headers(call: Call[object], extra: Headers) -> Headers:
     content_type = (("content-type", call.content_type),) if call.content_type else ()
     fixed = (("accept", call.accept), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT))
     return (*fixed, *extra, *content_type)
+
+
+@define
+class RequestHeaders:
+    """Makes the headers of requests. It keeps the last ones, because most requests have the same."""
+
+    extra: Headers
+    """Headers of every request."""
+    _last_key: tuple[object, ...] = field(default=(), init=False, repr=False)
+    _last: SecretHeaders = field(default=SecretHeaders(), init=False, repr=False)
+
+    def of(self, call: Call[object], credentials: Headers) -> SecretHeaders:
+        """Return the headers of a call with its credentials."""
+        key = (call.accept, call.content_type, credentials)
+        if key != self._last_key:
+            self._last_key, self._last = key, SecretHeaders((*call_headers(call, self.extra), *credentials))
+        return self._last

@@ -15,8 +15,8 @@ class CallState:
     call: Call[object]
     url: str
     started: float
-    attempt_timeout: float
-    """Seconds for one attempt with its complete response."""
+    limits_attempts: bool = True
+    """True if `Timeouts.exchange` limits each attempt with its complete response."""
     history: list[Attempt] = field(factory=list)
     renewed: bool = False
     sent: bool = False

@@ -88,7 +88,7 @@ class Client:
         if self._transport.binding.release():
             if self._polling is not None:
                 await self._polling.aclose()
-            await self._transport.backend.aclose()
+            await self._transport.close_connections()
 
     async def __aenter__(self) -> Self:
         return await self.open()

@@ -1,20 +1,21 @@
 """Sends a call and returns its result: timeout, credentials, request slot, request, and retries."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
 import anyio
-import anyio.lowlevel
 from attrs import define, evolve, field
 
 from workflow_async._core import retry as retry_rules
 from workflow_async._core.api_presence import ApiPresence
 from workflow_async._core.auth import Credential, Headers, SecretHeaders
-from workflow_async._core.backend import Backend, Request, call_headers
+from workflow_async._core.backend import Backend, Request, RequestHeaders, call_headers
 from workflow_async._core.call import Call, Replay, Reply
 from workflow_async._core.call_state import CallState
+from workflow_async._core.deadlines import Deadlines
 from workflow_async._core.lockout import LockoutGuard
 from workflow_async._core.loop_binding import LoopBinding
 from workflow_async._core.middleware import MiddlewareRun, checked_middlewares, visible_request
@@ -67,7 +68,10 @@ class Transport:
     _pacer: Pacer = field(init=False)
     _budget: retry_rules.Budget = field(init=False)
     _lockout: LockoutGuard = field(factory=LockoutGuard, init=False)
+    _calls: Deadlines = field(init=False, repr=False)
+    _attempts: Deadlines = field(init=False, repr=False)
     _presence: ApiPresence = field(init=False, repr=False)
+    _headers: RequestHeaders = field(init=False, repr=False)
     _blocked: bool = field(default=False, init=False)
     """True if `WORKFLOW_ASYNC_NO_NETWORK` forbids requests to this origin."""
 
@@ -76,8 +80,10 @@ class Transport:
         self._queue = anyio.Semaphore(self.limits.connections, fast_acquire=True)
         self._pacer = Pacer(self.limits.rate, self.clock, self.pace, self.observer)
         self._budget = retry_rules.Budget(self.retry.budget)
+        self._calls, self._attempts = Deadlines(self.timeouts.call), Deadlines(self.timeouts.exchange)
         self.observer.clock, self.observer.server = self.clock, self.origin.base.partition("://")[2]
         self._presence = ApiPresence(self._control_status)
+        self._headers = RequestHeaders(self.extra_headers)
 
     @property
     def in_flight(self) -> int:
@@ -97,6 +103,12 @@ class Transport:
     async def aclose(self) -> None:
         """Refuse further calls and close every connection."""
         self.binding.close()
+        await self.close_connections()
+
+    async def close_connections(self) -> None:
+        """Close every idle connection. Stop the timers that no call needs."""
+        self._calls.stop_idle_timer()
+        self._attempts.stop_idle_timer()
         await self.backend.aclose()
 
     async def send(self, call: Call[T], *, timeout: float | None = None) -> T:
@@ -112,8 +124,9 @@ class Transport:
         """
         self.binding.check()
         seconds = self.timeouts.call if timeout is None else timeout
-        state = self._new_state(call, self.timeouts.exchange if timeout is None else seconds)
-        with anyio.move_on_after(seconds):
+        state = self._new_state(call)
+        state.limits_attempts = timeout is None
+        with self._calls.limit() if seconds == self.timeouts.call else anyio.move_on_after(seconds):
             return await self._with_retries(call, state)
         error = state.auth_error or state.deadline_error(seconds)
         if state.in_flight:
@@ -124,27 +137,30 @@ class Transport:
         """Send a call that has its own credentials, such as a login, without retries. Return its result."""
         self.binding.check()
         headers = SecretHeaders(headers)
-        state = self._new_state(call, self.timeouts.exchange)
+        state = self._new_state(call)
         try:
             return self._read(call, await self._send_request(call, state, headers))
         except CallError as error:
             state.record_attempt(error, self.clock.now(), None)
             raise state.finalize(error, self.clock.now()) from None
 
-    def _new_state(self, call: Call[object], attempt_timeout: float) -> CallState:
-        return CallState(call, self.origin.url(call.path, call.params), self.clock.now(), attempt_timeout)
+    def _new_state(self, call: Call[object]) -> CallState:
+        return CallState(call, self.origin.url(call.path, call.params), self.clock.now())
 
     async def _with_retries(self, call: Call[T], state: CallState) -> T:
         while True:
-            credentials = SecretHeaders(await self.credential.headers(call.method, state.url))
-            self._lockout.check(self.credential.refusable(credentials))
+            credentials = await self._credentials(call, state)
+            refusable = self.credential.refusable(credentials)
+            self._lockout.check(refusable)
             try:
                 result = await self._answer(call, state, credentials)
             except CallError as error:
                 failure = error
             else:
                 self._budget.give_back(1.0)
-                self._lockout.record_success(self.credential.refusable(state.credentials))
+                if state.renewed:
+                    refusable = self.credential.refusable(state.credentials)
+                self._lockout.record_success(refusable)
                 return result
             if state.is_already_deleted(failure):
                 return call.read(Reply(204, {}, b""))
@@ -189,9 +205,9 @@ class Transport:
 
     async def _control_status(self, call: Call[object]) -> int:
         """Send a control request. Return its status, or 0 if there was no response."""
-        state = self._new_state(call, self.timeouts.exchange)
+        state = self._new_state(call)
         try:
-            credentials = SecretHeaders(await self.credential.headers(call.method, state.url))
+            credentials = await self._credentials(call, state)
             reply = await self._with_renewal(call, state, credentials)
             self._read(call, reply)
         except StatusError as error:
@@ -212,11 +228,14 @@ class Transport:
         state.renewed, state.auth_error = True, error_for(call, reply)
         if not await self.credential.renew(credentials, reply, call.method, state.url):
             return reply
-        credentials = SecretHeaders(await self.credential.headers(call.method, state.url))
-        return await self._send_request(call, state, credentials)
+        return await self._send_request(call, state, await self._credentials(call, state))
+
+    async def _credentials(self, call: Call[object], state: CallState) -> SecretHeaders:
+        headers = await self.credential.headers(call.method, state.url)
+        return headers if type(headers) is SecretHeaders else SecretHeaders(headers)
 
     async def _send_request(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
-        headers = SecretHeaders((*call_headers(call, self.extra_headers), *credentials))
+        headers = self._headers.of(call, credentials)
         once, connects = call.replay is Replay.ONCE, not self._blocked
         request = Request(
             *(call.method, state.url, headers, call.body),
@@ -257,12 +276,14 @@ class Transport:
         return await MiddlewareRun(shown, exchange, self.observer.on_middleware_failure).run(self.middleware)
 
     async def _exchange(self, request: Request, state: CallState) -> Reply:
-        """Return the reply. Raise `DeadlineExceeded` after `state.attempt_timeout`."""
+        """Return the reply. Raise `DeadlineExceeded` after `Timeouts.exchange` if that limits the attempts."""
         request.check_may_send()
         state.in_flight, state.auth_error = True, None
-        with anyio.move_on_after(state.attempt_timeout):
+        if not state.limits_attempts:
             return await self.backend(request)
-        raise DeadlineExceeded(f"no complete response within {state.attempt_timeout:g} s of sending")
+        with self._attempts.limit():
+            return await self.backend(request)
+        raise DeadlineExceeded(f"no complete response within {self.timeouts.exchange:g} s of sending")
 
     async def _yield_to_queue(self) -> None:
         """Let queued calls send before a large response is parsed, so that connections do not sit idle.
@@ -270,8 +291,8 @@ class Transport:
         One turn of the event loop wakes the queued calls. Other responses that arrived in the same turn free their
         request slots too.
         """
-        await anyio.lowlevel.checkpoint()
-        await anyio.lowlevel.checkpoint()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     def _read(self, call: Call[T], reply: Reply) -> T:
         error = error_for(call, reply)

@@ -19,7 +19,7 @@ URL = "https://oc.example.org/api/7"
 
 def state(replay: Replay = Replay.SAFE) -> CallState:
     """Return the state of a call that began at 100 s."""
-    return CallState(Call("GET", "/api/7", lambda reply: reply, replay=replay), URL, 100.0, 30.0)
+    return CallState(Call("GET", "/api/7", lambda reply: reply, replay=replay), URL, 100.0)
 
 
 def test_an_error_gets_the_place_the_time_and_the_attempts_of_its_call() -> None:
