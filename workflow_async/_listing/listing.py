@@ -95,7 +95,7 @@ class Pages(Generic[T]):
             items = await self._new_items(scan, page)
             if items is not None:
                 self._send_ahead(scan)
-                return attrs.evolve(page, items=items)
+                return Page(items, page.next, page.total)  # `evolve` costs as much as the rest of this step
             await self._prefetcher.drop()
         await self._prefetcher.drop()
         if scan is not None:

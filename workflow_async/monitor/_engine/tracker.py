@@ -1,8 +1,9 @@
 """Tracks every watched workflow: takes list rows and GET results, and emits what changed."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter, is_
 from typing import Generic, TypeVar
 
 from attrs import define, evolve, field
@@ -33,6 +34,7 @@ from workflow_async.settings import Clock, Poll
 
 W = TypeVar("W", bound=Workflow)
 
+ROW_ID = attrgetter("id")
 MAX_REMEMBERED = 10_000
 """Workflows that are remembered although they are not watched. The oldest is forgotten first."""
 
@@ -129,9 +131,11 @@ class Tracker(Generic[W]):
 
     # Lists
 
-    def apply_page(self, rows: Iterable[W], asked: float) -> set[int]:
+    def apply_page(self, rows: Sequence[W], asked: float) -> set[int]:
         """Apply the rows of a page that was requested at `asked`. Return the workflows that need no GET."""
-        settled = self._settled.get
+        ids, settled = list(map(ROW_ID, rows)), self._settled.get
+        if all(map(is_, map(settled, ids), rows)):  # most pages, so this runs no bytecode per row
+            return set(ids)
         return {row.id for row in rows if settled(row.id) is row or self.apply_row(row, asked)}
 
     def apply_row(self, workflow: W, asked: float) -> bool:
