@@ -94,9 +94,9 @@ class AsyncioStream(asyncio.Protocol):
         self._ended = True
         self._wake()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is closed."""
-        self._ended, self._error = True, error
+        self._ended, self._error = True, exc
         self._wake()
 
     def pause_writing(self) -> None:
