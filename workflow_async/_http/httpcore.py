@@ -7,6 +7,7 @@ httpcore, such as respx, sees every request. A mock of httpx's client needs `htt
 httpcore opens a connection and sends the first request. `OpenConnection` sends the others.
 """
 
+import os
 import ssl
 import sys
 from collections.abc import Iterable, Mapping
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 MAX_PARSED_URLS = 1024
 """Number of parsed URLs that are cached."""
+HANDS_OVER_SOCKETS = os.name == "posix"
+"""True if another transport can take over a socket that anyio has connected."""
 
 
 @define
@@ -68,11 +71,11 @@ class HttpcoreConnections:
         """Return a new connection."""
         return HttpcoreConnection(self, context)
 
-    def network_backend(self, url: str) -> TunnelBackend | AsyncioBackend:
-        """Return what opens the connections to a URL."""
-        if self.proxy is None or not url.startswith("https:"):
-            return AsyncioBackend(self.library)
-        return TunnelBackend(self.library, self.proxy)
+    def network_backend(self, url: str) -> TunnelBackend | AsyncioBackend | None:
+        """Return what opens the connections to a URL. None for the library's own."""
+        if self.proxy is not None and url.startswith("https:"):
+            return TunnelBackend(self.library, self.proxy)
+        return AsyncioBackend(self.library) if HANDS_OVER_SOCKETS else None
 
     def message(self, request: Request, **extensions: object) -> "httpcore.Request":
         """Return the request as httpcore takes it."""

@@ -15,7 +15,7 @@ from tests.conftest import FakeTime
 from tests.support.byte_server import GET as API_GET, connected, http, serve
 from workflow_async import Limits, Timeouts
 from workflow_async._core.backend import Request
-from workflow_async._http import HTTPBackend, make_backend
+from workflow_async._http import HTTPBackend, httpcore as backend_module, make_backend
 from workflow_async._http.open_connection import OpenConnection, is_mocked
 from workflow_async.errors import ConnectionBroken, ResponseTooLarge
 
@@ -176,3 +176,13 @@ async def test_headers_that_h11_refuses_break_the_connection_and_are_not_shown(n
         assert str(caught.value) == "LocalProtocolError"
         assert (await backend(Request("GET", f"{server.url}/", ()))).status == 200
         await backend.aclose()
+
+
+async def test_where_sockets_cannot_be_handed_over_the_library_opens_the_connections(
+    monkeypatch: pytest.MonkeyPatch, fake_time: FakeTime
+) -> None:
+    monkeypatch.setattr(backend_module, "HANDS_OVER_SOCKETS", False)
+    async with serve(http(200, b"{}")) as server, connected(server.url, fake_time.clock) as transport:
+        for _ in range(3):
+            assert await transport.send(API_GET) == {}
+    assert server.connections == 1
