@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, assert_never, assert_type
 
-from nats.aio.client import Client
+from nats.aio.client import Client as NatsClient
 
 from workflow_async import (
     TLS,
@@ -35,7 +35,7 @@ from workflow_async import (
     settings,
 )
 from workflow_async.distributed import Claim, Coordinator, Lease, MemoryCoordinator, MemoryStore, distribute, shards_of
-from workflow_async.distributed.nats import NatsJournal
+from workflow_async.distributed.nats import NatsCoordinator, NatsJournal, ShardInfo
 from workflow_async.errors import CallError, StartOutcomeUnknown, WaitTimeout, WorkflowAsyncError, WorkflowFailed
 from workflow_async.monitor import (
     Change,
@@ -99,6 +99,21 @@ async def clients() -> None:
     assert_type(await oc.open(), OpencastClient)
     assert_type(await pv.open(), PreservicaClient)
     assert_type(await oc.aclose(), None)
+
+
+async def nats_workers(client: NatsClient, spec: monitor.WatchSpec) -> None:
+    async with NatsCoordinator(client, "ingests", lease_seconds=30.0, clock=Clock()) as worker:
+        assert_type(worker, NatsCoordinator)
+        coordinator: Coordinator = worker
+        assert_type(coordinator.lease_seconds, float)
+        assert_type(await worker.put(shards_of("nightly", spec, 16)), tuple[str, ...])
+        assert_type(await worker.remove_finished(), int)
+        for shard in await worker.shards():
+            assert_type(shard, ShardInfo)
+            assert_type((shard.shard, shard.owner, shard.age), tuple[str, str, float])
+            assert_type((shard.finished, shard.size, shard.left), tuple[bool, int, int | None])
+    async with NatsCoordinator.connect("nats://localhost", "ingests", lease_seconds=30.0) as worker:
+        assert_type(worker, NatsCoordinator)
 
 
 async def saved_watches(oc: OpencastClient, pv: PreservicaClient) -> None:

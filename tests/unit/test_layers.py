@@ -53,6 +53,8 @@ PURE = {
     "_core/permission",
     *(f"{system}/permissions" for system in SYSTEMS),
     *(f"opencast/{name}" for name in ("event_query", "event_texts")),
+    "distributed/nats/headers",
+    "distributed/nats/shard_view",
     "monitor/events",
     *(f"monitor/_engine/{name}" for name in ("backoff", "bulk", "due_queue", "durations", "fallback", "keys")),
     "monitor/_engine/duration_text",

@@ -31,7 +31,7 @@ PUBLIC = {
         StartStatus StatusKind Ticket entry_from_json entry_to_json planned_status read_journal status_after
     """,
     "workflow_async.distributed": "Claim Coordinator Lease MemoryCoordinator MemoryStore distribute shards_of",
-    "workflow_async.distributed.nats": "NatsJournal NatsPace",
+    "workflow_async.distributed.nats": "NatsCoordinator NatsJournal NatsPace ShardInfo",
     "workflow_async.monitor": """
         ActiveSnapshot Change ConditionMet EventHook Finished OnChange OperationChange Outcome OutcomeStream Parked
         PollResult PollingFailed Predicate Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked
