@@ -220,7 +220,7 @@ async def opencast_lists(oc: OpencastClient) -> None:
 
 
 async def journals(oc: OpencastClient, pv: PreservicaClient, ticket: batch.Ticket, entry: batch.Entry) -> None:
-    kept = NatsJournal(Client(), "batch", stream="BATCHES", replicas=3, lease=5.0, patience=30.0)
+    kept = NatsJournal(NatsClient(), "batch", stream="BATCHES", replicas=3, lease=5.0, patience=30.0)
     journal: batch.Journal = kept
     assert_type(oc.workflows.run_all([], journal=journal), batch.Run[opencast.Workflow])
     assert_type(pv.workflows.run_all([], journal=kept), batch.Run[preservica.Workflow])

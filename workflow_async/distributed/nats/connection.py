@@ -8,6 +8,7 @@ from typing import Any
 
 from nats.aio.client import Client
 
+from workflow_async._core.cancellation import shielded_close
 from workflow_async.errors import CoordinatorUnavailable
 
 log = logging.getLogger("workflow_async")
@@ -39,7 +40,7 @@ async def connected(url: str, lease_seconds: float) -> AsyncIterator[Client]:
             raise CoordinatorUnavailable(why) from error
         yield client
     finally:
-        await client.close()
+        await shielded_close(client.close)
 
 
 def _options(lease_seconds: float) -> dict[str, Any]:

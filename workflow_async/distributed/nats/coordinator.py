@@ -11,6 +11,7 @@ from typing import Any, Self
 from attrs import define, evolve, field
 from nats.aio.client import Client
 
+from workflow_async._core.cancellation import shielded_close
 from workflow_async.distributed.coordinator import Claim, Lease, check_shard_name
 from workflow_async.distributed.nats.broker_calls import BrokerCalls
 from workflow_async.distributed.nats.connection import connected
@@ -97,7 +98,7 @@ class NatsCoordinator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_open = False
-        await self._feed.stop()
+        await shielded_close(self._feed.stop)
 
     # The calls of `distribute`
 
