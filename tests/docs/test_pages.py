@@ -54,6 +54,7 @@ def test_every_guide_has_code_that_runs() -> None:
         "waiting",
         "batches",
         "distributed",
+        "distributed-nats",
         "embedding",
         "synchronous",
         "observing",
