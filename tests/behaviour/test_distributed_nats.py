@@ -250,7 +250,7 @@ async def distributed(server: NatsServer, scale: Scale, see: See, run: Callable[
 
 @pytest.mark.soak
 @pytest.mark.figure("T-DISTRIBUTED-NATS")
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 async def test_twenty_thousand_workflows_keep_every_end_once(own_server: NatsServer, see: See) -> None:
     await distributed(own_server, Scale(20_000, lease=12.0, first_end=20.0, last_end=170.0), see)
 
