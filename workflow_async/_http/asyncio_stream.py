@@ -75,7 +75,7 @@ class AsyncioStream(asyncio.Protocol):
     _ended: bool = field(default=False, init=False)
     _error: Exception | None = field(default=None, init=False)
     _blocked: bool = field(default=False, init=False)
-    """True while the transport holds so many bytes to send that it takes no more."""
+    """True while the transport takes no more bytes to send."""
     _waiter: asyncio.Future[None] | None = field(default=None, init=False)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -9,7 +9,9 @@ from workflow_async.distributed.coordinator import Lease
 from workflow_async.monitor import PollResult, WatchEvent, WatchSpec
 
 SHARE = 3
-"""A lease is renewed after a third of it. A call of the coordinator, and a round, take at most a third of it."""
+"""A lease is renewed after a third of it. A call of the coordinator takes at most a third of it."""
+LONGEST_ROUND = 300.0
+"""Seconds that a round takes at most. The lease is renewed while it runs."""
 FIRST_RETRY = 1.0
 LAST_RETRY = 60.0
 
@@ -37,6 +39,15 @@ class HeldShard:
     """True if the shard is to be released."""
     failures: int = field(default=0, init=False)
     """Failed rounds in a row."""
+    round_seconds: float = field(init=False)
+    """Seconds that the next round may take. A server that needs longer gets twice as long in the round after it."""
+
+    def __attrs_post_init__(self) -> None:
+        self.round_seconds = self._shortest_round
+
+    @property
+    def _shortest_round(self) -> float:
+        return self.lease_seconds / SHARE
 
     @property
     def name(self) -> str:
@@ -74,6 +85,8 @@ class HeldShard:
         """Take over the result of a round."""
         self.spec, self.events, self.unsaved = result.spec, result.events, True
         self.due, self.polled_at, self.failures = due, now, 0
+        longer = min(LONGEST_ROUND, 2 * self.round_seconds)
+        self.round_seconds = longer if result.remaining else self._shortest_round
 
     def failed(self, now: float, retry_after: float | None) -> None:
         """Plan the next round after one that failed."""

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from attrs import define, field
 
-from workflow_async.distributed.held_shard import SHARE, HeldShard
+from workflow_async.distributed.held_shard import HeldShard
 from workflow_async.distributed.keeper import Keeper
 from workflow_async.distributed.shared_list import SharedList
 from workflow_async.distributed.wakeup import Wakeup
@@ -43,7 +43,7 @@ class ServerRounds:
     def __attrs_post_init__(self) -> None:
         self.clock = poller_of(self.client).clock
         self.wakeup = Wakeup(self.clock)
-        self._list = SharedList(self.client, self.clock, self.lease_seconds / SHARE)
+        self._list = SharedList(self.client, self.clock)
 
     async def run(self) -> None:
         """Begin rounds when they are due, until cancelled."""
@@ -95,7 +95,7 @@ class ServerRounds:
 
     async def _poll(self, shard: HeldShard, seen: ActiveSnapshot[Any] | None) -> None:
         try:
-            polled = await poll_once(self.client, shard.spec, within=self.lease_seconds / SHARE, seen=seen)
+            polled = await poll_once(self.client, shard.spec, within=shard.round_seconds, seen=seen)
         except CallError as error:
             shard.failed(self.clock.now(), error.retry_after)
             log.warning("a round of a shard failed", extra={"shard": shard.name, "error": str(error)})

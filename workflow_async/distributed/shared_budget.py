@@ -139,7 +139,7 @@ class SharedBudget:
                 self._news.set()
 
     async def _reserve_if_needed(self) -> None:
-        """Reserve turns if those that are left do not suffice. Choose when to look again."""
+        """Reserve turns if the turns that are left do not suffice. Choose when to look again."""
         self._demand.look(self.clock.now(), self._turns.lost)
         delay = PERIOD
         if self._wanted(0.0):

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 from attrs import define, evolve, field
 
-from workflow_async.distributed.held_shard import HeldShard
+from workflow_async.distributed.held_shard import LONGEST_ROUND, HeldShard
 from workflow_async.errors import CallError, ListingNotSupported
 from workflow_async.monitor import ActiveSnapshot, WatchSpec, snapshot_active
 from workflow_async.monitor.spec.client import Client, poller_of
@@ -24,8 +24,6 @@ class SharedList:
 
     client: Client[Any]
     clock: Clock
-    seconds: float
-    """Seconds that reading may take."""
     _skip_until: float = field(default=-math.inf, init=False)
 
     def pays(self, due: Sequence[HeldShard]) -> bool:
@@ -44,7 +42,7 @@ class SharedList:
         specs = [shard.spec for shard in shards]
         operations = any(spec.operations or spec.stalled_after is not None for spec in specs)
         try:
-            with anyio.fail_after(self.seconds):
+            with anyio.fail_after(LONGEST_ROUND):
                 return await snapshot_active(self.client, operations=operations)
         except (CallError, TimeoutError) as error:
             self._skip_until = self.clock.now() + SKIP_FOR

@@ -116,7 +116,7 @@ class Turns:
 
     _times: deque[float] = field(factory=deque, init=False)
     lost: int = field(default=0, init=False)
-    """Number of turns that nobody used in time."""
+    """Number of turns that were not used in time."""
 
     def add(self, reserved: Slice) -> None:
         """Add the turns of a slice."""
@@ -141,7 +141,7 @@ class Turns:
 
 @define
 class Demand:
-    """Decides how many turns a process reserves: for the requests that wait, and for those that it expects.
+    """Decides how many turns a process reserves: for the requests that wait, and for the requests that it expects.
 
     A process that has lost turns reserves for waiting requests only, and then for more and more of the expected ones.
     """
@@ -172,7 +172,7 @@ class Demand:
         self._used, self._lost, self._looked = 0, lost, now
 
     def wanted(self, waiting: int, left: int, ahead: float) -> int:
-        """Return how many turns to reserve. 0 if those that are left suffice.
+        """Return how many turns to reserve. 0 if the turns that are left suffice.
 
         Args:
             waiting: number of requests that wait.

@@ -135,10 +135,10 @@ def test_the_shard_that_was_polled_longest_ago_comes_first(monkeypatch: pytest.M
     virtual.run(main())
     counts = [len(times) for times in polled.values()]
     assert len(counts) == 6
-    assert max(counts) - min(counts) <= 1
+    assert max(counts) - min(counts) <= 2  # the delays between rounds vary
 
 
-def test_a_round_ends_in_a_third_of_the_lease_if_requests_hang() -> None:
+def test_a_worker_keeps_its_shards_while_requests_hang() -> None:
     async def main() -> None:
         place, worker = await begin("16", 40, 8)
         await anyio.sleep(30)
@@ -148,5 +148,17 @@ def test_a_round_ends_in_a_third_of_the_lease_if_requests_hang() -> None:
         assert worker.coordinator.refused == []
         await worker.cancel()
         assert set(worker.coordinator.store.owners.values()) == {None}
+
+    virtual.run(main())
+
+
+def test_a_server_that_needs_longer_than_the_first_rounds_take_is_polled_by_longer_ones() -> None:
+    async def main() -> None:
+        place, worker = await begin("16", 40, 8)
+        place.wire.seconds = lambda: 0.4 * LEASE  # each way
+        await anyio.sleep(30 * LEASE)
+        assert len(worker.coordinator.store.events) == 40
+        assert worker.coordinator.refused == []
+        await worker.cancel()
 
     virtual.run(main())

@@ -12,7 +12,7 @@ from workflow_async.cli.html.markup import plural, safe, shortened
 from workflow_async.cli.timeline import format_seconds
 
 MAX_COLOURS = 8
-"""The operations that have a colour of their own: those that took the most time."""
+"""The operations that took the most time have a colour of their own."""
 OTHER, BETWEEN, WHOLE = "other", "between", "whole"
 """The colours of the other operations, of the time between operations, and of a workflow without operations."""
 BETWEEN_TEXT, WHOLE_TEXT = "between operations", "whole workflow"

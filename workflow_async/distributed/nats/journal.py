@@ -123,7 +123,7 @@ class NatsJournal:
         """Return what the journal holds, even while a batch writes to it. Nothing is shut out.
 
         Raises:
-            JournalError: there is no such journal, it cannot be read, or the broker cannot be reached.
+            JournalError: the journal does not exist, it cannot be read, or the broker cannot be reached.
         """
         subject = self._subject()
         last = self._decoded(await subject.last())

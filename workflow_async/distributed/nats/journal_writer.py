@@ -1,4 +1,4 @@
-"""Writes records to a subject: those that wait while a message is sent go into the next message together."""
+"""Writes records to a subject: records that wait while a message is sent go into the next message together."""
 
 from collections.abc import Sequence
 

@@ -97,7 +97,7 @@ class ShardView:
         return now - self._changed_at[entry.shard] >= self.lease_seconds
 
     def _alive(self, now: float) -> set[str]:
-        """Return this worker, those that hold a lease, and those that were heard within a lease."""
+        """Return this worker, the workers that hold a lease, and the workers that were heard within a lease."""
         self._heard_at = {name: at for name, at in self._heard_at.items() if now - at < self.lease_seconds}
         owners = {entry.owner for entry in self._unfinished() if not self._lease_ended(entry, now)}
         return {self.worker, *self._heard_at, *owners} - {""}
