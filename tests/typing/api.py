@@ -341,6 +341,7 @@ async def opencast_watches(oc: OpencastClient) -> None:
         assert_type(changes, monitor.Watch[opencast.Workflow])
         assert_type(changes.ids, frozenset[int])
         assert_type(changes.eta(1603), float | None)
+        assert_type(changes.last_error(1603), CallError | None)
         assert_type(changes.add(1604, "1605"), None)
         assert_type(changes.drop(1604), None)
         async for event in changes:

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from workflow_async._core.call import parse_id, parse_ids
 from workflow_async._listing.listing import Listing
-from workflow_async.errors import InvalidArgument
+from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.monitor._engine.discovery import Discovery
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
@@ -61,6 +61,16 @@ class Watch(Generic[W]):
     def eta(self, workflow_id: int) -> float | None:
         """Return the seconds that a workflow usually still takes. None until three of its kind have been seen."""
         return self._poller.eta(workflow_id)
+
+    def last_error(self, workflow_id: int | None = None) -> CallError | None:
+        """Return why the last check of a workflow failed. None if it succeeded, or before the first check.
+
+        A watch goes on after an error that may pass, so this says what is wrong before the watch gives up. Without an
+        id, return why the list of a filter could not be read.
+        """
+        if workflow_id is not None:
+            return self._poller.last_error(workflow_id)
+        return None if self._discovery is None else self._discovery.last_error
 
     async def __aenter__(self) -> Self:
         self._poller.join(self._subscription, self._ids)

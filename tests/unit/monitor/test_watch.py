@@ -10,7 +10,7 @@ from tests.support import virtual_time as virtual
 from tests.support.monitored_server import Record, Server, new_poller, running
 from tests.unit.monitor.test_poller import STEADY, assert_nothing_left, later, watch
 from workflow_async import Phase
-from workflow_async.errors import InvalidArgument
+from workflow_async.errors import CallError, InvalidArgument, ServerError
 from workflow_async.monitor.watch import watching
 
 
@@ -135,3 +135,48 @@ async def test_a_heartbeat_that_is_no_number_of_seconds_is_refused(seconds: Any)
 async def test_a_heartbeat_of_a_watch_that_was_not_entered_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="must be entered"):
         await anext(watch(new_poller(Server()), 7).heartbeat(1))
+
+
+def test_a_watch_tells_why_the_last_check_of_a_workflow_failed() -> None:
+    async def main() -> list[CallError | None]:
+        server = Server(workflows=running(7, 8))
+        server.workflows[8] = ServerError(503)
+        told: list[CallError | None] = []
+        async with watch(new_poller(server), 7, 8) as changes:
+            told.append(changes.last_error(8))
+            await anext(changes)
+            await anyio.sleep(10)
+            told += [changes.last_error(7), changes.last_error(8), changes.last_error(99), changes.last_error()]
+            server.workflows |= running(8)
+            await anyio.sleep(600)
+            told.append(changes.last_error(8))
+        return [*told, changes.last_error(8)]
+
+    before, fine, failed, *others = virtual.run(main())
+    assert isinstance(failed, ServerError)
+    assert failed.__traceback__ is None
+    assert [before, fine, *others] == [None] * 6
+
+
+def test_a_watch_of_a_filter_tells_why_the_list_cannot_be_read() -> None:
+    async def main() -> list[CallError | None]:
+        server = Server(supports_listing=True, workflows=running(7), list_error=ServerError(503))
+        listed = watching(
+            new_poller(server),
+            None,
+            lambda: server.list_active(operations=False),
+            poll=STEADY,
+            operations=False,
+            stalled_after=None,
+        )
+        async with listed as changes:
+            told = [changes.last_error()]
+            await anyio.sleep(10)
+            told.append(changes.last_error())
+            server.list_error = None
+            await anext(changes)
+            return [*told, changes.last_error()]
+
+    before, failed, after = virtual.run(main())
+    assert isinstance(failed, ServerError)
+    assert (before, after) == (None, None)

@@ -13,7 +13,7 @@ from workflow_async.errors import CallError, WorkflowAsyncError
 from workflow_async.monitor._engine.backoff import Outage
 from workflow_async.monitor._engine.fetcher import Start
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
+from workflow_async.monitor._engine.subscription import Subscription, WatchEvent, copy_error
 from workflow_async.monitor._engine.timer import TIMER_SLACK
 from workflow_async.monitor.events import Change
 from workflow_async.phase import Workflow
@@ -42,6 +42,8 @@ class Discovery(Generic[W]):
     """The key of the last reported end of each workflow. An old page may show an ended workflow as active."""
     _outage: Outage | None = field(default=None, init=False)
     """None while the list can be read."""
+    last_error: CallError | None = field(default=None, init=False)
+    """Why the list could not be read. None if it was read, or not requested yet."""
     _was_read: bool = field(default=False, init=False)
     _unchanged: int = field(default=0, init=False)
     """Lists in a row that showed the same workflows."""
@@ -133,7 +135,7 @@ class Discovery(Generic[W]):
 
     def _on_list_read(self, shown: set[int], began: float) -> None:
         """Check each workflow that left the list. Forget workflows that ended more than 10 minutes ago."""
-        self._outage, self._was_read = None, True
+        self._outage, self.last_error, self._was_read = None, None, True
         for id in (self._shown - shown) & self.subscription.ids:
             self.poller.engine.check_soon(id)
         self._unchanged = self._unchanged + 1 if shown == self._shown else 0
@@ -148,6 +150,7 @@ class Discovery(Generic[W]):
         was never read and the error is one that does not pass.
         """
         engine, now = self.poller.engine, self.poller.clock.now()
+        self.last_error = copy_error(error)
         self._outage = self._outage or engine.outages.begin(now)
         engine.record_failure(error)
         permanent = not (self._was_read or retryable(error, Replay.SAFE))

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from attrs import define, field
 
 from workflow_async._core.observer import Observer
-from workflow_async.errors import ClientClosed, WorkflowAsyncError
+from workflow_async.errors import CallError, ClientClosed, WorkflowAsyncError
 from workflow_async.monitor._engine.deadlines import Deadlines
 from workflow_async.monitor._engine.durations import DurationStats
 from workflow_async.monitor._engine.engine import Engine
@@ -180,6 +180,10 @@ class Poller(Generic[W]):
         """Return the last record of a watched workflow. None if the workflow was not seen yet."""
         observation = self.engine.observation(workflow_id)
         return None if observation is None else observation.workflow
+
+    def last_error(self, workflow_id: int) -> CallError | None:
+        """Return why the last check of a watched workflow failed. None if it succeeded, or before the first check."""
+        return self.engine.tracker.last_error(workflow_id)
 
     def eta(self, workflow_id: int) -> float | None:
         """Return the seconds that a workflow usually still takes to its end. None if that is not known."""

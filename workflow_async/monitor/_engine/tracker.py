@@ -25,7 +25,7 @@ from workflow_async.monitor._engine.observation import (
 from workflow_async.monitor._engine.operations import operation_changes
 from workflow_async.monitor._engine.pauses import AnsweredPauses
 from workflow_async.monitor._engine.shown_rows import ShownRows
-from workflow_async.monitor._engine.subscription import WatchEvent
+from workflow_async.monitor._engine.subscription import WatchEvent, copy_error
 from workflow_async.monitor._engine.tracking import TrackedWorkflows, Tracking
 from workflow_async.monitor.events import Change, Stalled
 from workflow_async.monitor.source import Source
@@ -58,6 +58,8 @@ class Tracker(Generic[W]):
     """Identities of workflows that were started or seen, and are not watched."""
     _got_at: OrderedDict[int, float] = field(factory=OrderedDict, init=False)
     """The last GET of workflows that are not watched any more. A list that may be older than it is not believed."""
+    _errors: dict[int, CallError] = field(factory=dict, init=False)
+    """The error of the last check of each workflow that failed."""
     _settled: dict[int, W] = field(factory=dict, init=False)
     """The list row of each workflow that changed nothing, until something else becomes known of the workflow."""
 
@@ -109,6 +111,7 @@ class Tracker(Generic[W]):
     def forget(self, id: int) -> None:
         """Stop tracking a workflow. If it was seen and has not ended, remember that it exists."""
         self._settled.pop(id, None)
+        self._errors.pop(id, None)
         observation = self.observations.pop(id)
         if observation.got_at is not None:
             self._got_at[id] = observation.got_at
@@ -123,6 +126,12 @@ class Tracker(Generic[W]):
         """Return the last record of a workflow. None if the workflow was not seen yet."""
         observation = self.observations.get(id)
         return None if observation is None else observation.workflow
+
+    def last_error(self, id: int) -> CallError | None:
+        """Return why the last check of a workflow failed. None if it did not fail."""
+        observation = self.observations.get(id)
+        failing = observation is not None and (observation.failures or observation.misses)
+        return self._errors.get(id) if failing else None
 
     def is_done(self, id: int) -> bool:
         """Return True if no check of a workflow is needed: it has an outcome, or it is not tracked."""
@@ -223,6 +232,7 @@ class Tracker(Generic[W]):
     def apply_failure(self, id: int, error: CallError, poll: Poll) -> None:
         """Apply a check that failed."""
         now = self.outages.read(self.clock.now())
+        self._errors[id] = copy_error(error)
         failing, outcome = apply_error(self.observations[id], error, now, poll, self.outages.announced)
         self.store(failing if outcome is None else evolve(failing, over=True))
         if outcome is not None:
