@@ -1,5 +1,6 @@
 """The commands that change workflows, and what they ask before."""
 
+import errno
 import io
 import json
 import os
@@ -7,14 +8,18 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 import typer
 
 from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async.cli import changing
 from workflow_async.cli.confirming import yes_option
+from workflow_async.cli.output import Output
+from workflow_async.cli.systems.changes import ChangeResult, change_each
 from workflow_async.errors import PartialFailure
 from workflow_async.preservica.workflows import Workflows
 from workflow_async.sandbox import Sandbox
@@ -231,3 +236,49 @@ def test_stop_asks_at_a_terminal(fakes: Sandbox, typed: str, code: int, state: s
 def test_only_an_answer_that_lets_an_operation_fail_is_asked_about(run: Run, fakes: Sandbox) -> None:
     assert changing.ANSWERS == ("retry", "fail")
     assert "Give --yes" not in run("answer", "retry", 7, env=opencast_of(fakes)).stderr
+
+
+class FullOutput(Output):
+    """An output that takes no message."""
+
+    def message(self, text: str, style: str = "") -> None:
+        """Raise an error."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_an_output_that_takes_no_more_does_not_stop_the_changes() -> None:
+    changed: list[int] = []
+
+    async def change(id: int) -> ChangeResult:
+        changed.append(id)
+        return ChangeResult({"id": id}, f"Workflow {id} is stopped")
+
+    with pytest.raises(OSError, match="No space left") as raised:
+        await change_each(change, [7, 8], FullOutput(), "stop")
+    assert changed == [7, 8]
+    assert raised.value.__notes__ == ["Workflow 7 is stopped", "Workflow 8 is stopped"]
+
+
+async def test_a_reader_that_leaves_is_told_nothing() -> None:
+    def leave(*_: object) -> None:
+        raise BrokenPipeError
+
+    async def done(id: int) -> ChangeResult:
+        return ChangeResult({}, str(id))
+
+    output: Any = SimpleNamespace(result=leave, spinner=Output().spinner)
+    with pytest.raises(BrokenPipeError) as raised:
+        await change_each(done, [7, 8], output, "stop")
+    assert not hasattr(raised.value, "__notes__")
+
+
+async def test_ctrl_c_tells_which_changes_are_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    async def change(id: int) -> ChangeResult:
+        if id != 7:
+            await anyio.sleep_forever()
+        return ChangeResult({}, f"Workflow {id} is stopped")
+
+    with anyio.move_on_after(0.05):
+        await change_each(change, [7, 8, 9], Output(), "stop")
+    expected = "workflow-async: interrupted: it is not known whether this was done: stop 8, 9\n"
+    assert capsys.readouterr() == ("Workflow 7 is stopped\n", expected)

@@ -61,7 +61,9 @@ def test_check_of_preservica_logs_in_and_counts(run: Run, fakes: Sandbox) -> Non
 def test_check_ends_where_the_server_refuses_or_does_not_answer(run: Run, fakes: Sandbox) -> None:
     refused = run("check", env={**opencast_of(fakes), "OPENCAST_PASSWORD": "wrong"})
     assert refused.exit_code != 0
-    assert [line.split() for line in refused.stdout.splitlines()[1:]] == [["server", "failed", "Unauthorized"]]
+    assert [line.split(maxsplit=2) for line in refused.stdout.splitlines()[1:]] == [
+        ["server", "failed", "user name or password refused for admin"]
+    ]
     assert "401" in refused.stderr or "refused" in refused.stderr
 
 

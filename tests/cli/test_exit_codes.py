@@ -172,30 +172,6 @@ def test_a_closed_pipe_exits_with_141(monkeypatch: pytest.MonkeyPatch, tmp_path:
         assert os.fstat(out.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
 
 
-@pytest.mark.parametrize(
-    "command", [("show", "1000"), ("list",), ("definitions", "--json"), ("report", "b.sqlite", "--csv")]
-)
-def test_a_reader_that_leaves_ends_every_command_with_141(
-    run: Run, sandbox_11: Sandbox, command: tuple[str, ...], tmp_path: Path
-) -> None:
-    sandbox_11.opencast.seed(3)
-    env = opencast_of(sandbox_11)
-    (tmp_path / "b.csv").write_text(f"event,definition\n{sandbox_11.opencast.event()},noop\n")
-    run("run", "b.csv", "--journal", "b.sqlite", "--every", 0.1, env=env)
-    reader, writer = os.pipe()
-    os.close(reader)
-    ended = subprocess.run(
-        [sys.executable, "-m", "workflow_async", *command],
-        env={**os.environ, **env},
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    os.close(writer)
-    assert (ended.returncode, ended.stderr) == (141, "")
-
-
 HELP = [(), ("--help",), ("--version",), ("run", "--help")]
 
 
@@ -222,23 +198,6 @@ def test_the_help_on_a_full_disk_is_one_sentence(command: tuple[str, ...]) -> No
         assert written_to(full, command) == (3, expected)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
-@pytest.mark.parametrize("command", [("show", "1000"), ("list",), ("definitions", "--json")])
-def test_a_full_disk_is_one_sentence_and_exits_with_3(sandbox_11: Sandbox, command: tuple[str, ...]) -> None:
-    sandbox_11.opencast.seed(3)
-    with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(
-            [sys.executable, "-m", "workflow_async", *command],
-            env={**os.environ, **opencast_of(sandbox_11)},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    expected = "workflow-async: the output cannot be written: No space left on device\n"
-    assert (ended.returncode, ended.stderr) == (3, expected)
-
-
 def test_an_output_that_takes_no_more_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,12 +218,26 @@ def test_a_console_raises_an_error_if_its_reader_is_gone() -> None:
         console().on_broken_pipe()
 
 
-def test_an_error_that_cannot_be_printed_keeps_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_cannot_be_printed_keeps_its_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(typer, "echo", full)
-    assert exit_code(NotFound(404)) == 5
+    with (tmp_path / "err").open("w") as err:
+        monkeypatch.setattr(sys, "stderr", err)
+        assert exit_code(NotFound(404)) == 5
+        assert os.fstat(err.fileno()).st_rdev == Path(os.devnull).stat().st_rdev  # the interpreter can flush it
+
+
+def test_what_was_done_is_told_if_the_output_takes_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = OSError(errno.ENOSPC, "No space left on device")
+    error.add_note("Workflow 7 is stopped")
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert exit_code(error) == 3
+    assert capsys.readouterr().err.endswith(": No space left on device. Workflow 7 is stopped\n")
 
 
 def test_a_printable_text_has_no_control_characters() -> None:

@@ -17,6 +17,7 @@ from workflow_async.errors import (
     Attempt,
     CallError,
     ConnectFailed,
+    DeadlineExceeded,
     Forbidden,
     ForeignResponse,
     InvalidArgument,
@@ -31,7 +32,7 @@ from workflow_async.errors import (
     UnexpectedContent,
 )
 from workflow_async.opencast import State, Workflow
-from workflow_async.sandbox import Sandbox
+from workflow_async.sandbox import CannedResponse, Faults, Sandbox
 
 PYTHON = re.compile(r"\w\(\)|=True|\w+=[,\s]|`|__|[a-z]Error\b|\bNone\b")
 """What a sentence of the command line never has: calls, arguments and classes of Python."""
@@ -128,7 +129,14 @@ def test_a_workflow_that_has_ended_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("argument", "option"),
-    [("url", "--url"), ("server", "--url"), ("max_running", "--max-running"), ("event_id", "--event"), ("ID", "ID")],
+    [
+        ("url", "--url"),
+        ("server", "--url"),
+        ("max_running", "--max-running"),
+        ("event_id", "--event"),
+        ("ID", "ID"),
+        ("workflow_id", "ID"),
+    ],
 )
 def test_an_argument_has_the_name_of_its_option(argument: str, option: str) -> None:
     assert option_name(argument) == option
@@ -146,6 +154,17 @@ def test_an_argument_has_the_name_of_its_option(argument: str, option: str) -> N
 )
 def test_a_reason_has_no_class_names(reason: str, words: str) -> None:
     assert reason_text(reason) == words
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [((), ""), (("ConnectFailed",), ": the server cannot be reached"), (("ConnectFailed", "DecodeError"), "")],
+)
+def test_a_deadline_is_told_with_what_the_last_attempt_ended_with(outcomes: tuple[str, ...], words: str) -> None:
+    error = DeadlineExceeded("no response within 3 s")
+    error.history = tuple(Attempt(1.0, outcome) for outcome in outcomes)
+    assert error_text(error).startswith(f"no response within 3 s{words}")
+    assert error_text(error).count(":") == bool(words)
 
 
 def test_advice_for_programmers_becomes_advice_about_options() -> None:
@@ -190,6 +209,12 @@ def web_server(status: int, page: bytes) -> Iterator[str]:
         def do_POST(self) -> None:
             self.do_GET()
 
+        def do_PUT(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
         def log_message(self, format: str, *args: object) -> None:
             """Write nothing."""
 
@@ -230,6 +255,19 @@ def test_a_page_that_may_be_about_maintenance_names_both_possibilities(
     assert result.stderr.startswith(expected)
     assert "If so, try again later: it is a portal, or about maintenance (" in result.stderr
     assert result.exit_code == 3
+
+
+def test_a_start_at_a_wrong_url_was_not_done(run: Run, fakes: Sandbox) -> None:
+    with web_server(404, b"<html></html>") as url:
+        result = run("start", "e", "fast", "--system", "opencast", env=credentials(fakes, url))
+    assert result.stderr.startswith(f"workflow-async: no Opencast External API at {url}: is the URL right")
+    assert (result.exit_code, result.stdout) == (5, "")
+
+
+def test_a_start_of_what_does_not_exist_is_told_whatever_the_version_says(run: Run, fakes: Sandbox) -> None:
+    fakes.opencast.faults = Faults(rates={CannedResponse(403): 1.0}, paths=("/api/version",))
+    result = run("start", fakes.opencast.event(), "no-such", env=opencast_of(fakes))
+    assert (result.exit_code, "not found" in result.stderr) == (5, True)
 
 
 @pytest.mark.parametrize("command", [("list",), ("check",), ("start", "e", "fast"), ("watch", "7", "--timeout", 20)])

@@ -6,16 +6,25 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 from rich.console import Console
 
 from tests.cli.conftest import Launch, Run, opencast_of
 from tests.support.terminal import run_in_terminal
+from workflow_async.cli import starting
+from workflow_async.cli.batch_log import print_interruption
 from workflow_async.cli.display import LineLog, OutageLog, live_view
 from workflow_async.cli.outages import Silence, patience_text, read_silence
-from workflow_async.cli.tally import Tally, timeout_result
+from workflow_async.cli.output import Output
+from workflow_async.cli.systems.checks import Check
+from workflow_async.cli.tally import Tally, WaitResult, timeout_result
+from workflow_async.cli.watcher import ConsoleWatcher
+from workflow_async.cli.watching import WaitSettings, WhenParked, nothing_seen, run_watch
+from workflow_async.errors import CallError, NotFound, ServerError
 from workflow_async.observe import Stats
 from workflow_async.opencast import State, Workflow
 from workflow_async.sandbox import Fault, Faults, Sandbox, Step
@@ -117,6 +126,114 @@ def test_the_row_of_a_timeout_says_what_was_seen_last(
 ) -> None:
     result = timeout_result(7, last, silence)
     assert (result.outcome, result.error, result.code) == ("timed out", text, 3)
+
+
+@pytest.mark.parametrize(
+    ("last", "error", "text", "code"),
+    [
+        (None, NotFound(404), "never seen, not found (404)", 5),
+        (RUNNING, ServerError(500), "last seen running, the server failed (500)", 3),
+    ],
+)
+def test_the_row_of_a_timeout_says_why_the_last_check_failed(
+    last: Workflow | None, error: CallError, text: str, code: int
+) -> None:
+    result = timeout_result(7, last, None, error)
+    assert (result.outcome, result.error, result.code) == ("timed out", text, code)
+
+
+def silent_watcher(*, requests: int = 1, seen: bool = False, silence: Silence | None = None) -> ConsoleWatcher:
+    """Return a watcher whose server has shown nothing. The first check of the server finds an error."""
+
+    async def fail() -> str:
+        raise NotFound(404)
+
+    system: Any = SimpleNamespace(checks=lambda: [Check("server", fail)])
+    tally = Tally("opencast", 1, requests=lambda: requests, silence=lambda: silence)
+    if seen:
+        tally.update(RUNNING)
+    return ConsoleWatcher(system, tally)
+
+
+@pytest.mark.parametrize(
+    ("options", "last_error", "is_checked"),
+    [
+        ({}, None, True),
+        ({"requests": 0}, None, False),
+        ({"seen": True}, None, False),
+        ({"silence": Silence(4.0, "connection refused")}, None, False),
+        ({}, NotFound(404), False),
+    ],
+)
+async def test_the_server_is_checked_if_it_answers_and_shows_nothing(
+    options: dict[str, Any], last_error: CallError | None, *, is_checked: bool
+) -> None:
+    watch: Any = SimpleNamespace(ids={7}, last_error=lambda _: last_error)
+    cause = await silent_watcher(**options)._cause_of_silence(watch)
+    assert (cause is not None) is is_checked
+
+
+async def test_a_server_that_can_be_used_is_no_cause() -> None:
+    watcher = silent_watcher()
+
+    async def succeed() -> str:
+        return "it can be used"
+
+    watcher.system.checks = lambda: [Check("server", succeed)]  # type: ignore[method-assign]
+    watch: Any = SimpleNamespace(ids={7}, last_error=lambda _: None)
+    assert await watcher._cause_of_silence(watch) is None
+
+
+@pytest.mark.parametrize(
+    ("requests", "silence", "list_error", "text"),
+    [
+        (1, None, None, None),
+        (0, None, None, "nothing was seen, no request was answered before the timeout"),
+        (1, Silence(4.0, "connection refused"), None, "nothing was seen, no answer for 4.0 s: connection refused"),
+        (1, None, NotFound(404), "404 NotFound"),
+    ],
+)
+def test_a_watch_that_has_seen_nothing_says_why(
+    requests: int, silence: Silence | None, list_error: CallError | None, text: str | None
+) -> None:
+    tally = Tally("opencast", silence=lambda: silence, requests=lambda: requests, list_error=lambda: list_error)
+    failure = nothing_seen(tally)
+    assert (failure and str(failure)) == text
+
+
+@pytest.mark.parametrize("results", [[WaitResult(7, "succeeded")], []])
+async def test_ctrl_c_prints_the_results_so_far(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], results: list[WaitResult]
+) -> None:
+    async def watch(watcher: ConsoleWatcher, *_: object) -> None:
+        for result in results:
+            watcher.tally.add_result(result)
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(ConsoleWatcher, "watch", watch)
+    ctx: Any = SimpleNamespace(
+        output=Output(), system=SimpleNamespace(name="opencast", client=None, spans=lambda _: ())
+    )
+    with anyio.move_on_after(0.02):
+        await run_watch(ctx, [7, 8], WaitSettings(None, WhenParked.WAIT, 2.0))
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        [str(result.id), result.outcome] for result in results
+    ]
+
+
+async def test_ctrl_c_during_a_start_says_that_it_may_have_started(capsys: pytest.CaptureFixture[str]) -> None:
+    async def start(*_: object) -> None:
+        await anyio.sleep_forever()
+
+    ctx: Any = SimpleNamespace(output=Output(), system=SimpleNamespace(start=start))
+    with anyio.move_on_after(0.02):
+        await starting.start(ctx, ["e", "fast"])
+    assert "interrupted: the workflow may have started" in capsys.readouterr().err
+
+
+def test_a_batch_that_was_interrupted_before_its_first_start_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_interruption(Output(), [], None, ("workflow-async", "run"))
+    assert capsys.readouterr() == ("interrupted: 0 starts\n", "")
 
 
 def test_a_watch_of_a_closed_port_says_so_on_stderr_and_in_each_row(run: Run, closed: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.cli.conftest import Launch, opencast_of, preservica_of
+from tests.cli.conftest import Launch, opencast_of
 from workflow_async.sandbox import Sandbox
 
 TRACEBACK = "Traceback"
@@ -96,29 +96,6 @@ def test_a_port_in_use_exits_with_3(launch: Launch, fakes: Sandbox) -> None:
     assert (code, out) == (3, "")
     assert err.startswith("workflow-async: the sandbox cannot be served: ")
     assert len(err.splitlines()) == 1
-
-
-def test_a_wrong_password_exits_with_4_and_one_line(launch: Launch, fakes: Sandbox) -> None:
-    wrong = {**preservica_of(fakes), "PRESERVICA_PASSWORD": "wr0ng"}
-    code, out, err = launch("list", env=wrong).end()
-    assert (code, out, len(err.splitlines())) == (4, "", 1)
-    assert "wr0ng" not in err
-
-
-def test_an_unreachable_server_exits_with_3(launch: Launch, fakes: Sandbox) -> None:
-    gone = {**opencast_of(fakes), "OPENCAST_URL": "http://127.0.0.1:9"}
-    code, out, err = launch("start", "e-1", "fast", env=gone).end()
-    assert (code, out) == (3, "")
-    assert TRACEBACK not in err
-
-
-def test_ctrl_c_ends_a_watch_with_130_and_no_traceback(launch: Launch, fakes: Sandbox) -> None:
-    id = fakes.opencast.start(fakes.opencast.event(), "review")
-    watch = launch("watch", id, "--json", env=opencast_of(fakes))
-    assert json.loads(watch.line())["id"] == id
-    watch.interrupt()
-    code, _, err = watch.end()
-    assert (code, err) == (130, "")
 
 
 def test_without_a_terminal_missing_credentials_exit_with_2(launch: Launch) -> None:

@@ -60,7 +60,8 @@ def print_interruption(
     begun = [status for status in ordered if status.kind is not StatusKind.PLANNED]
     if not output.json:
         output.message(f"interrupted: {count_text(ordered)}")
-        output.rows(ROWS, [row_of(status) for status in begun])
+        if begun:
+            output.rows(ROWS, [row_of(status) for status in begun])
     for line in interruption_lines(begun, journal, command):
         print_message(output.err, line)
 

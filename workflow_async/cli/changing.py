@@ -61,5 +61,4 @@ async def _change(ctx: CommandContext, name: str, ids: list[str] | None) -> Exit
     workflow_ids = unique_ids(ids or ())  # typer passes None if stdin holds no id
     if not workflow_ids:
         return Exit.DONE
-    with ctx.output.spinner(name):
-        return await change_each(change, workflow_ids, ctx.output)
+    return await change_each(change, workflow_ids, ctx.output, name)

@@ -9,6 +9,7 @@ from workflow_async.cli.certificates import certificate_text
 from workflow_async.cli.columns import Column
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit, code_of, print_error, worst_code
+from workflow_async.cli.messages import sentence_of
 from workflow_async.cli.replies import offset_text
 from workflow_async.cli.systems.checks import Check
 from workflow_async.errors import WorkflowAsyncError
@@ -61,7 +62,7 @@ async def _run(check: Check) -> tuple[Row, WorkflowAsyncError | None]:
     try:
         return Row(check.name, ok=True, text=await check.run()), None
     except WorkflowAsyncError as error:
-        return Row(check.name, ok=False, text=type(error).__name__), error
+        return Row(check.name, ok=False, text=sentence_of(error)), error
 
 
 async def _connection(ctx: CommandContext) -> list[Row]:

@@ -5,8 +5,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import typer
 
@@ -78,6 +77,10 @@ class SandboxError(Exception):
     """The sandbox could not be served at the given address."""
 
 
+class SilentError(Exception):
+    """The server has not answered."""
+
+
 class OutputError(Exception):
     """The output cannot be written."""
 
@@ -114,8 +117,20 @@ def printable_text(text: str) -> str:
 
 def print_error(error: Exception) -> None:
     """Print an error on stderr, in one line. Do nothing if stderr cannot be written."""
-    with suppress(OSError):
+    try:
         typer.echo(f"workflow-async: {printable_text(' '.join(error_text(error).split()))}", err=True)
+    except OSError:
+        discard_output(sys.stderr)
+
+
+def discard_output(stream: TextIO) -> None:
+    """Write no more to the file of a stream.
+
+    The interpreter flushes both streams at exit. Without this, that would fail again, and change the exit code.
+    """
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 def run_and_exit(run: Callable[[], Exit]) -> NoReturn:
@@ -153,11 +168,11 @@ def exit_for(error: BaseException) -> Exit:
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
     if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and is_full(error)):
-        # The interpreter flushes stdout at exit. That would fail again and print a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return Exit.PIPE_CLOSED
-        error = OutputError(f"the output cannot be written: {error.strerror}")
+        unwritten = "".join(f". {note}" for note in getattr(error, "__notes__", ()))
+        error = OutputError(f"the output cannot be written: {error.strerror}{unwritten}")
     if not isinstance(error, UsageError | SandboxError | OutputError | WorkflowAsyncError):
         raise error
     print_error(error)

@@ -12,6 +12,7 @@ from workflow_async.errors import (
     BadRequest,
     CallError,
     Conflict,
+    DeadlineExceeded,
     Forbidden,
     ForeignResponse,
     InvalidArgument,
@@ -32,6 +33,7 @@ OPTIONS = {
     "base_url": "--url",
     "password": "--password-file",
     "credentials_path": "--credentials",
+    "workflow_id": "ID",
     "event_id": "--event",
     "definition_id": "--definition",
     "event_creator": "--creator",
@@ -74,6 +76,13 @@ PHRASES: Sequence[tuple[re.Pattern[str], str]] = tuple(
     )
 )
 """What the library says to programmers, and what the command line says in its place."""
+OUTCOMES = {
+    "ConnectFailed": "the server cannot be reached",
+    "ForeignResponse": "another program answers at this URL",
+    "RateLimited": "too many requests",
+    "ServerError": "the server fails",
+}
+"""What the last attempt ended with, by the name of its error, if no time was left for another one."""
 NOT_TRIED_AGAIN = re.compile(r"(; )?these credentials are not tried again.*", re.DOTALL)
 CLASS_NAME = re.compile(r"^(\w+(Error|Exception|Timeout): )+")
 REFUSED = re.compile(r"\[Errno \d+\] Connect call failed|Connection refused|ECONNREFUSED", re.IGNORECASE)
@@ -103,6 +112,11 @@ def error_text(error: Exception) -> str:
     if isinstance(error, InvalidArgument):
         return f"{option_name(error.argument)}: {in_own_words(error.why)}"
     return in_own_words(str(error))
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what is wrong, without the request."""
+    return call_sentence(error) if isinstance(error, CallError) else error_text(error)
 
 
 def option_name(argument: str) -> str:
@@ -165,6 +179,9 @@ def _needs(error: StatusError) -> str:
 
 
 def _other_sentence(error: CallError) -> str:
+    if isinstance(error, DeadlineExceeded):
+        last = OUTCOMES.get(error.history[-1].outcome, "") if error.history else ""
+        return ": ".join(filter(None, (reason_text(error.reason), last)))
     if isinstance(error, TransportError):
         return reason_text(error.reason)
     if isinstance(error, ForeignResponse | UnexpectedContent) and error.hint:

@@ -7,9 +7,10 @@ the terminal, and only this module and `exit_codes.print_error` write to the ter
 import csv
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import typer
 from attrs import field, frozen
@@ -22,9 +23,10 @@ from rich.text import Text
 from workflow_async import Page
 from workflow_async._records.tree import Tree
 from workflow_async.cli.columns import Column, choose_columns, row_texts
-from workflow_async.cli.exit_codes import printable_text
+from workflow_async.cli.exit_codes import is_full, printable_text
 from workflow_async.cli.formats import Format, cell_text, fields_of, id_text, yaml_text
 from workflow_async.cli.records import tree
+from workflow_async.cli.remark_stream import RemarkStream
 from workflow_async.monitor import Change
 
 T = TypeVar("T")
@@ -45,7 +47,8 @@ class PlainConsole(Console):
 
 def console(*, stderr: bool = False, wide: bool = False, quiet: bool = False) -> Console:
     """Return a console that neither interprets markup nor highlights texts."""
-    plain = PlainConsole(stderr=stderr, quiet=quiet, markup=False, highlight=False, emoji=False)
+    remarks = cast("IO[str]", RemarkStream(sys.stderr)) if stderr else None
+    plain = PlainConsole(file=remarks, quiet=quiet, markup=False, highlight=False, emoji=False)
     if wide or not plain.is_terminal:
         plain.width = UNLIMITED
     return plain
@@ -140,10 +143,15 @@ class Output:
 
     def result(self, record: Any, message: str) -> None:
         """Write the record if records are written, else the message unless `--quiet` is given."""
-        if self.json:
-            self.record(record)
-        elif not self.quiet:
-            self.message(message)
+        try:
+            if self.json:
+                self.record(record)
+            elif not self.quiet:
+                self.message(message)
+        except OSError as error:
+            if is_full(error):
+                error.add_note(printable_text(message))  # what was done is told on stderr then
+            raise
 
     def message(self, text: str, style: str = "") -> None:
         """Write a message to stdout."""
@@ -199,7 +207,7 @@ class Output:
         return [line.rstrip() for line in capture.get().splitlines()]
 
     def spinner(self, text: str) -> Status:
-        """Show a spinner on a terminal while the block runs."""
+        """Show a spinner on a terminal while the block runs. Print nothing meanwhile, except without the spinner."""
         return self.err.status(plain_text(text))
 
     async def pages(
@@ -226,6 +234,16 @@ class Output:
                 return
             count += len(page.items)
             yield page
+
+
+@contextmanager
+def without(spinner: Status) -> Iterator[None]:
+    """Remove a spinner while the block prints something."""
+    spinner.stop()
+    try:
+        yield
+    finally:
+        spinner.start()
 
 
 def print_message(console: Console, text: str, style: str = "") -> None:

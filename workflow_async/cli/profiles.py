@@ -33,7 +33,7 @@ ROWS: Sequence[Column[Row]] = (
     Column("SYSTEM", lambda row: row.system, 10),
     Column("URL", lambda row: row.url),
     Column("USER", lambda row: row.username, 20),
-    Column("SECRETS", lambda row: ", ".join(row.secrets)),
+    Column("SECRETS", lambda row: ", ".join(row.secrets), from_width=100),
 )
 
 

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 from workflow_async.cli.exit_codes import Exit, code_of
 from workflow_async.cli.messages import error_text
 from workflow_async.cli.outages import Silence, patience_text
-from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
+from workflow_async.errors import CallError, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.phase import Phase, Workflow
 
 UNSEEN, TIMED_OUT, UNOBSERVED = "unseen", "timed out", "unobserved"
@@ -48,11 +48,23 @@ def result_of(workflow: Workflow) -> WaitResult:
     return WaitResult(workflow.id, workflow.phase.value, workflow)
 
 
-def timeout_result(id: int, last: Workflow | None, silence: Silence | None) -> WaitResult:
-    """Return the result of a wait that reached its timeout, with the state that was seen last."""
-    seen = "never seen" if last is None else f"last seen {last.state_text}" if silence else f"still {last.state_text}"
-    error = f"{seen}, {silence}" if silence else f"{seen} at the timeout"
-    return WaitResult(id, TIMED_OUT, last, error, Exit.SERVER)
+def timeout_result(
+    id: int, last: Workflow | None, silence: Silence | None, error: CallError | None = None
+) -> WaitResult:
+    """Return the result of a wait that reached its timeout, with the state that was seen last.
+
+    Args:
+        id: the id of the workflow.
+        last: its last record.
+        silence: for how long the server has not answered. None if it answers.
+        error: why the last check failed. None if it succeeded.
+    """
+    unknown = silence is not None or error is not None
+    seen = "never seen" if last is None else f"{'last seen' if unknown else 'still'} {last.state_text}"
+    if silence is not None or error is None:
+        text = f"{seen}, {silence}" if silence is not None else f"{seen} at the timeout"
+        return WaitResult(id, TIMED_OUT, last, text, Exit.SERVER)
+    return WaitResult(id, TIMED_OUT, last, f"{seen}, {error_text(error)}", code_of(error))
 
 
 def error_result(id: int, error: WorkflowAsyncError, last: Workflow | None) -> WaitResult:
@@ -89,6 +101,8 @@ class Tally:
     """The usual remaining seconds of a workflow. None if not known."""
     kind: Callable[[Any], str] = field(default=lambda _: "", repr=False)
     """The name of the definition of a workflow."""
+    list_error: Callable[[], CallError | None] = field(default=lambda: None, repr=False)
+    """Why the list of a filter could not be read. None if it was read."""
     requests: Callable[[], int] = field(default=lambda: 0, repr=False)
     """The number of requests that have ended."""
     began_at: float = field(init=False)

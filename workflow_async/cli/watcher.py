@@ -9,10 +9,12 @@ from attrs import field, frozen
 from workflow_async import Poll
 from workflow_async.cli.systems import AnySystem
 from workflow_async.cli.tally import Tally, WaitResult, error_result, result_of, timeout_result
-from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
+from workflow_async.errors import CallError, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.monitor import Change, PollingFailed, Replaced, Stalled, Vanished, Watch, WatchEvent, WhenParked
 from workflow_async.phase import Phase, Workflow
 
+CAUSE_SECONDS = 5.0
+"""Seconds after the timeout in which the cause may be found if nothing was seen."""
 Report = Callable[[Change[Any] | WaitResult], None]
 
 
@@ -59,8 +61,26 @@ class ConsoleWatcher:
                     if result is not None:
                         watch.drop(result.id)
                         self._add_result(result)
+            cause = await self._cause_of_silence(watch)
+            self.tally.list_error = lambda: watch.last_error() or cause
             for id in sorted(watch.ids):
-                self._add_result(timeout_result(id, self.tally.records.get(id), self.tally.silence()))
+                last, error = self.tally.records.get(id), watch.last_error(id) or cause
+                self._add_result(timeout_result(id, last, self.tally.silence(), error))
+
+    async def _cause_of_silence(self, watch: Watch[Any]) -> CallError | None:
+        """Return what is wrong with a server that answers, but has shown nothing and is still being retried.
+
+        None if that is not so, or if the server can be used.
+        """
+        tally, known = self.tally, any(map(watch.last_error, (None, *watch.ids)))
+        if tally.records or known or tally.silence() is not None or not tally.requests():
+            return None
+        with anyio.move_on_after(CAUSE_SECONDS):
+            try:
+                await self.system.checks()[0].run()
+            except CallError as error:
+                return error
+        return None
 
     def _add_result(self, result: WaitResult) -> None:
         self.tally.add_result(result)

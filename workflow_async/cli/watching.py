@@ -6,13 +6,14 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import anyio
 import typer
 from attrs import evolve, frozen
 
 from workflow_async import Poll
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.display import outages, progress, timeline
-from workflow_async.cli.exit_codes import Exit, UsageError, print_error, worst_code
+from workflow_async.cli.exit_codes import Exit, SilentError, code_of, print_error, worst_code
 from workflow_async.cli.failures import ErrorsOption, print_errors
 from workflow_async.cli.id_args import OptionalIds, unique_ids
 from workflow_async.cli.outages import silence_of
@@ -20,6 +21,7 @@ from workflow_async.cli.systems.system import ErrorFinder
 from workflow_async.cli.tables import result_columns
 from workflow_async.cli.tally import Tally
 from workflow_async.cli.watcher import ConsoleWatcher
+from workflow_async.errors import WorkflowAsyncError
 
 TimeoutOption = Annotated[float | None, typer.Option(help="Maximum seconds to wait. Default: no limit.", min=0.001)]
 EveryOption = Annotated[
@@ -87,15 +89,34 @@ async def run_watch(
         async with outages(ctx.output.err, [tally]):
             await evolve(watcher, report=ctx.output.record).watch(ids, filter)
     else:
-        async with view_of(ctx, tally, is_single=len(ids) == 1 and not filter):
-            await watcher.watch(ids, filter)
-        ctx.output.rows(result_columns(ctx.system.spans, datetime.now(UTC)), tally.results.values())
+        try:
+            async with view_of(ctx, tally, is_single=len(ids) == 1 and not filter):
+                await watcher.watch(ids, filter)
+        except anyio.get_cancelled_exc_class():
+            if tally.results:
+                _print_results(ctx, tally)
+            raise
+        _print_results(ctx, tally)
     unsuccessful = [each.workflow for each in tally.results.values() if each.code is not Exit.DONE and each.workflow]
     await print_errors(ctx.output, settings.find_errors, unsuccessful)
-    if not tally.results and (silence := tally.silence()) is not None:
-        print_error(UsageError(f"nothing was seen, {silence}"))
-        return Exit.SERVER
+    if not tally.results and (failure := nothing_seen(tally)) is not None:
+        print_error(failure)
+        return code_of(failure)
     return worst_code(result.code for result in tally.results.values())
+
+
+def _print_results(ctx: CommandContext, tally: Tally) -> None:
+    ctx.output.rows(result_columns(ctx.system.spans, datetime.now(UTC)), tally.results.values())
+
+
+def nothing_seen(tally: Tally) -> WorkflowAsyncError | SilentError | None:
+    """Return why a watch has seen nothing. None if its server has answered."""
+    silence = tally.silence()
+    if silence is not None:
+        return SilentError(f"nothing was seen, {silence}")
+    if tally.list_error() is None and not tally.requests():
+        return SilentError("nothing was seen, no request was answered before the timeout")
+    return tally.list_error()
 
 
 def view_of(ctx: CommandContext, tally: Tally, *, is_single: bool) -> AbstractAsyncContextManager[None]:

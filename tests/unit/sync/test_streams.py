@@ -171,7 +171,8 @@ def test_a_watch_is_a_context_manager_with_plain_iteration(
         changes.drop(other)
         events = [event for event in changes if isinstance(event, Change)]
     assert [event.now.final for event in events] == [False] * (len(events) - 1) + [True]
-    assert changes.eta(workflow_id) is changes.last_error(workflow_id) is None
+    assert changes.eta(workflow_id) is None
+    assert changes.last_error(workflow_id) is None
     assert oc.run(idle) is True
 
 
