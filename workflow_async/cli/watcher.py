@@ -55,13 +55,13 @@ class ConsoleWatcher:
         self.tally.kind = self.system.kind
         self.tally.requests = lambda: client.stats().requests
         async with watch:
-            with anyio.move_on_after(self.timeout):
+            with anyio.move_on_after(self.timeout) as limit:
                 async for event in watch:
                     result = self._handle(event)
                     if result is not None:
                         watch.drop(result.id)
                         self._add_result(result)
-            cause = await self._cause_of_silence(watch)
+            cause = await self._cause_of_silence(watch) if limit.cancelled_caught else None
             self.tally.list_error = lambda: watch.last_error() or cause
             for id in sorted(watch.ids):
                 last, error = self.tally.records.get(id), watch.last_error(id) or cause
