@@ -29,6 +29,14 @@ COMMANDS = {
         "watching:watch",
         "Wait until workflows end, and show their progress. Select them by ids or by a filter.",
     ),
+    "worker": (
+        "worker:worker",
+        "Watch a share of the workflows that `shards --add` has put into NATS, until all have ended.",
+    ),
+    "shards": (
+        "shards:shards",
+        "Show the shards of a distribution: who has each, how many workflows are left, and when it was saved.",
+    ),
     "stop": (
         "changing:stop",
         "Stop workflows. Preservica ends them some time after it accepts the command.",

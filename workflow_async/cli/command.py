@@ -1,7 +1,7 @@
 """Connects a command to a server: the server options, the client and the exit code."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -153,16 +153,31 @@ def with_client(function: Callable[..., Coroutine[Any, Any, Exit]], name: str) -
     The command has the parameters of the function, the output options and the server options.
     """
 
+    def run(chosen: Target, output: Output, **arguments: Any) -> Exit:
+        return _run(chosen, output, lambda ctx: function(ctx, **arguments))
+
+    _, *own_options = inspect.signature(function).parameters.values()
+    return _command(run, own_options, name, function.__doc__)
+
+
+def with_target(function: Callable[..., Exit], name: str) -> Callable[..., None]:
+    """Return the command `name`, which calls `function` with the server options and the output, but no client."""
+    _, _, *own_options = inspect.signature(function).parameters.values()
+    return _command(function, own_options, name, function.__doc__)
+
+
+def _command(
+    run: Callable[..., Exit], own_options: Sequence[inspect.Parameter], name: str, help: str | None
+) -> Callable[..., None]:
     def command(**arguments: Any) -> None:
         chosen = evolve(target(**{option: arguments.pop(option) for option in TARGET_OPTIONS}), command=name)
         output = {option: arguments.pop(option) for option in OUTPUT_OPTIONS}
-        run_and_exit(lambda: _run(chosen, output_for(**output), lambda ctx: function(ctx, **arguments)))
+        run_and_exit(lambda: run(chosen, output_for(**output), **arguments))
 
-    _, *own_options = inspect.signature(function).parameters.values()
     parameters = [*own_options, *OUTPUT_OPTIONS.values(), *TARGET_OPTIONS.values()]
     vars(command)["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    command.__doc__ = function.__doc__
+    command.__doc__ = help
     return command
 
 

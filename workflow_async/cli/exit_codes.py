@@ -35,9 +35,35 @@ from workflow_async.errors import (
     WorkflowParked,
 )
 
+
+class UsageError(Exception):
+    """The arguments of the command are invalid."""
+
+
+class SandboxError(Exception):
+    """The sandbox could not be served at the given address."""
+
+
+class SilentError(Exception):
+    """The server has not answered."""
+
+
+class OutputError(Exception):
+    """The output cannot be written."""
+
+
+class BrokerError(Exception):
+    """NATS cannot be used."""
+
+
+class BrokerRefusal(BrokerError):
+    """NATS refuses the user."""
+
+
+OWN_ERRORS = (UsageError, SandboxError, OutputError, BrokerError)
 USAGE_ERRORS = (InvalidArgument, JournalError, BadRequest)
 WORKFLOW_ERRORS = (WorkflowFailed, WorkflowParked)
-REFUSALS = (Unauthorized, Forbidden)
+REFUSALS = (Unauthorized, Forbidden, BrokerRefusal)
 NOT_POSSIBLE = (
     *(AlreadyFinished, Conflict, CountNotSupported, ListingNotSupported, NotAcceptable, NotFound, NotHeld),
     *(PartialFailure, ProcessNotFound),
@@ -67,22 +93,6 @@ class Exit(enum.IntEnum):
     INTERRUPTED = 130
     PIPE_CLOSED = 141
     """The reader of stdout has closed it. A program that SIGPIPE ends has the same code."""
-
-
-class UsageError(Exception):
-    """The arguments of the command are invalid."""
-
-
-class SandboxError(Exception):
-    """The sandbox could not be served at the given address."""
-
-
-class SilentError(Exception):
-    """The server has not answered."""
-
-
-class OutputError(Exception):
-    """The output cannot be written."""
 
 
 def code_of(error: Exception) -> Exit:
@@ -143,15 +153,7 @@ def _code(run: Callable[[], Exit]) -> Exit:
         use_lookalikes()
         code = run()
         sys.stdout.flush()
-    except (
-        UsageError,
-        SandboxError,
-        OutputError,
-        WorkflowAsyncError,
-        KeyboardInterrupt,
-        OSError,
-        BaseExceptionGroup,
-    ) as error:
+    except (*OWN_ERRORS, WorkflowAsyncError, KeyboardInterrupt, OSError, BaseExceptionGroup) as error:
         return exit_for(_first_error(error))
     return code
 
@@ -173,7 +175,7 @@ def exit_for(error: BaseException) -> Exit:
             return Exit.PIPE_CLOSED
         unwritten = "".join(f". {note}" for note in getattr(error, "__notes__", ()))
         error = OutputError(f"the output cannot be written: {error.strerror}{unwritten}")
-    if not isinstance(error, UsageError | SandboxError | OutputError | WorkflowAsyncError):
+    if not isinstance(error, (*OWN_ERRORS, WorkflowAsyncError)):
         raise error
     print_error(error)
     return code_of(error)

@@ -6,6 +6,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "See workflows": ("list", "show", "watch", "events", "count", "definitions", "contexts"),
     "Start and stop workflows": ("start", "run", "report", "stop", "pause", "resume", "answer", "retry", "delete"),
     "Ingest processes of Preservica": ("processes", "activate", "deactivate", "monitors"),
+    "Watch with several processes": ("worker", "shards"),
     "Check the connection": ("check", "profiles"),
     "Try it without a server": ("demo", "sandbox"),
 }
@@ -33,6 +34,8 @@ EXAMPLES: Mapping[str, str] = {
     "answer": "answer retry 1003",
     "retry": "retry --system preservica 51234",
     "delete": "delete 1003 --yes",
+    "worker": "worker --nats nats://127.0.0.1:4222 --pace 50",
+    "shards": "shards --nats nats://127.0.0.1:4222 --add nightly 1003 1004 --split 2",
     "check": "check",
     "profiles": "profiles",
     "demo": "demo --workflows 40",

@@ -1,6 +1,6 @@
 """Describes the server that a command talks to, and how to connect to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -10,6 +10,7 @@ from workflow_async import TLS, Limits, Timeouts
 from workflow_async.auth import Secret
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.replies import ReplyLog
+from workflow_async.cli.shared_pace import SharedPace
 from workflow_async.observe.messages import Middleware
 
 
@@ -39,6 +40,8 @@ class Target:
     rate: float | None = None
     replies: ReplyLog = field(factory=ReplyLog, eq=False, repr=False)
     """What the responses of the server say about its clock."""
+    pace: SharedPace = field(factory=SharedPace, eq=False, repr=False)
+    """The budget of requests that the command shares with other processes."""
     asks: bool = True
     """False if nothing may be asked, because the shell waits for a completion."""
     command: str = ""
@@ -56,6 +59,7 @@ class ConnectionOptions(TypedDict):
     timeouts: Timeouts
     limits: Limits
     middleware: Sequence[Middleware]
+    pace: Callable[[], Awaitable[None]]
 
 
 def connection_options(target: Target) -> ConnectionOptions:
@@ -69,6 +73,7 @@ def connection_options(target: Target) -> ConnectionOptions:
         "timeouts": timeouts(target.request_timeout),
         "limits": Limits(rate=target.rate),
         "middleware": (target.replies,),
+        "pace": target.pace.acquire,
     }
 
 

@@ -1,6 +1,8 @@
 """The option `--verbose`: prints the log of the library on stderr."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
 
@@ -45,3 +47,18 @@ def print_log(console: Console) -> None:
     log = logging.getLogger(LOGGER)
     log.setLevel(logging.DEBUG)
     log.addHandler(LogLines(console))
+
+
+@contextmanager
+def warnings_on(console: Console) -> Iterator[None]:
+    """Print warnings and errors of the log on a console while the block runs, unless `--verbose` prints the log."""
+    log, lines = logging.getLogger(LOGGER), LogLines(console)
+    lines.setLevel(logging.WARNING)
+    if any(isinstance(each, LogLines) for each in log.handlers):
+        yield
+        return
+    log.addHandler(lines)
+    try:
+        yield
+    finally:
+        log.removeHandler(lines)

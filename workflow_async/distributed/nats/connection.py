@@ -28,39 +28,40 @@ async def connected(url: str, lease_seconds: float) -> AsyncIterator[Client]:
     A lost connection is made again, however long that takes.
 
     Raises:
-        CoordinatorUnavailable: no server accepts the first connection.
+        CoordinatorUnavailable: no server accepts the first connection. The last error of nats-py is its cause.
     """
     client = Client()
     try:
         try:
             async with asyncio.timeout(FIRST_CONNECTION):
-                await client.connect(url.split(","), **_options(lease_seconds))
+                await client.connect(url.split(","), **_options(client, lease_seconds))
         except TimeoutError as error:
-            why = f"no connection after {FIRST_CONNECTION:g} s ({client.last_error!r}): check its URL and credentials"
-            raise CoordinatorUnavailable(why) from error
+            last = client.last_error or error
+            why = f"no connection after {FIRST_CONNECTION:g} s ({last!r}): check its URL and credentials"
+            raise CoordinatorUnavailable(why) from last
         yield client
     finally:
         await shielded_close(client.close)
 
 
-def _options(lease_seconds: float) -> dict[str, Any]:
+def _options(client: Client, lease_seconds: float) -> dict[str, Any]:
+    async def on_disconnected() -> None:
+        if not client.is_closed:
+            log.warning("disconnected from NATS")
+
     return {
         "name": "workflow-async",
         "reconnect_time_wait": RECONNECT_WAIT,
         "max_reconnect_attempts": -1,
         "ping_interval": lease_seconds / PINGS,
         "error_cb": _on_error,
-        "disconnected_cb": _on_disconnected,
+        "disconnected_cb": on_disconnected,
         "reconnected_cb": _on_reconnected,
     }
 
 
 async def _on_error(error: Exception) -> None:
     log.debug("NATS client: %s", type(error).__name__, extra={"error": str(error)})
-
-
-async def _on_disconnected() -> None:
-    log.warning("disconnected from NATS")
 
 
 async def _on_reconnected() -> None:

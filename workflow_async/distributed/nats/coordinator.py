@@ -170,6 +170,10 @@ class NatsCoordinator:
             self._bucket.check_size("shards", shard, spec)
         return tuple([shard for shard, spec in shards.items() if await self._add(shard, spec)])
 
+    def owners(self) -> Mapping[str, str]:
+        """Return the worker that has each shard, as far as this one has seen. "" if none has. Sends nothing."""
+        return {entry.shard: entry.owner for entry in self._view.entries}
+
     async def shards(self) -> tuple[ShardInfo, ...]:
         """Return what is known of every shard, sorted by name. Reads every watch, one operation for each."""
         self._check_open()
