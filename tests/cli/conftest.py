@@ -1,9 +1,11 @@
 """Fixtures: a sandbox, and the command line in this process or in its own process."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -12,10 +14,12 @@ import pytest
 from attrs import define, field
 from typer.testing import CliRunner, Result
 
+from tests.support.nats_server import NatsServer
 from workflow_async.cli.app import app
+from workflow_async.cli.verbosity import LOGGER
 from workflow_async.sandbox import Sandbox
 
-PREFIXES = ("OPENCAST_", "PRESERVICA_", "WORKFLOW_ASYNC_PROFILE")
+PREFIXES = ("OPENCAST_", "PRESERVICA_", "WORKFLOW_ASYNC_PROFILE", "NATS_URL")
 Run = Callable[..., Result]
 Launch = Callable[..., "Launched"]
 
@@ -34,6 +38,10 @@ class Launched:
     def error_line(self) -> str:
         """Wait for the next line on stderr and return it."""
         return _stream(self.process.stderr).readline()
+
+    def terminate(self) -> None:
+        """Send SIGTERM, as a supervisor does."""
+        self.process.terminate()
 
     def interrupt(self) -> None:
         """Send SIGINT, as Ctrl-C does."""
@@ -65,6 +73,16 @@ def no_server_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Remove what `--verbose` adds to the logger."""
+    log = logging.getLogger(LOGGER)
+    level, handlers = log.level, [*log.handlers]
+    yield
+    log.setLevel(level)
+    log.handlers[:] = handlers
+
+
 @pytest.fixture
 def fakes() -> Iterator[Sandbox]:
     with Sandbox(speed=50) as sandbox:
@@ -93,6 +111,12 @@ def preservica_of(sandbox: Sandbox) -> dict[str, str]:
         "PRESERVICA_PASSWORD": fake.password,
         "PRESERVICA_TENANT": fake.tenant,
     }
+
+
+@pytest.fixture
+def shared(nats_server: NatsServer, fakes: Sandbox, request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Return the options for a distribution of one test, whose workers use a sandbox's Opencast."""
+    return ("--nats", nats_server.url, "--name", f"cli-{zlib.crc32(request.node.nodeid.encode())}")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The help, its examples, the completion, and the options that print more or less."""
 
 import json
-import logging
 import os
 import shlex
 import subprocess
@@ -14,16 +13,17 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Launch, Run, opencast_of, preservica_of
+from tests.support.nats_server import NatsServer
 from workflow_async.cli.app import COMMANDS
 from workflow_async.cli.choices import choice_option
 from workflow_async.cli.completion import complete_definition, complete_subject
 from workflow_async.cli.config_file import config_path
 from workflow_async.cli.overview import EXAMPLES, GROUPS, OTHER, example_text, group_of, paragraphs, position_of
-from workflow_async.cli.verbosity import LOGGER
 from workflow_async.sandbox import Sandbox, Step
 
 SERVES = {"sandbox"}
 """Examples that run until Ctrl-C."""
+NATS_URL = "nats://127.0.0.1:4222"
 CHANGES = {"pause", "resume", "answer", "retry", "delete"}
 """Examples that need a workflow in a certain state."""
 
@@ -37,16 +37,6 @@ def both() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(autouse=True)
-def log_as_before() -> Iterator[None]:
-    """Remove what `--verbose` adds to the logger."""
-    log = logging.getLogger(LOGGER)
-    level, handlers = log.level, [*log.handlers]
-    yield
-    log.setLevel(level)
-    log.handlers[:] = handlers
-
-
 def test_every_command_has_a_group_and_an_example() -> None:
     grouped = [name for names in GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(COMMANDS)
@@ -58,14 +48,15 @@ def test_a_command_without_a_group_comes_last() -> None:
     assert position_of("new") == len(COMMANDS)
 
 
-def test_the_example_of_every_command_runs(run: Run, both: Sandbox) -> None:
+def test_the_example_of_every_command_runs(run: Run, both: Sandbox, nats_server: NatsServer) -> None:
     event = both.opencast.event()
     Path("batch.csv").write_text(f"event,definition\n{event},fast\n")
     env = {**opencast_of(both), **preservica_of(both)}
     running = both.opencast.start(both.opencast.event(), "review")
     codes = {}
     for name in sorted(COMMANDS.keys() - SERVES - CHANGES - {"report"}):
-        words = [event if len(word) == 36 and name == "start" else word for word in shlex.split(EXAMPLES[name])]
+        words = [nats_server.url if word == NATS_URL else word for word in shlex.split(EXAMPLES[name])]
+        words = [event if len(word) == 36 and name == "start" else word for word in words]
         words = [str(running) if name == "stop" and word.isdecimal() else word for word in words]
         codes[name] = run(*words, env=env).exit_code
     codes["report"] = run(*shlex.split(EXAMPLES["report"])).exit_code

@@ -36,8 +36,8 @@ WITHOUT_SERVER_TEXT = {
 }
 """Calls that need not print a text of the server: three print only ids, states and numbers, and the others are
 rejected."""
-WITHOUT_SERVER = {"demo", "sandbox", "profiles"}
-"""Commands that talk to no other server than the sandbox in their own process."""
+WITHOUT_SERVER = {"demo", "sandbox", "profiles", "worker", "shards"}
+"""Commands that talk to no other server than the sandbox in their own process, or that need NATS too."""
 
 
 @pytest.fixture(params=SYSTEMS)

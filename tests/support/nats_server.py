@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,8 @@ class NatsServer:
 
     folder: Path
     """Where the server keeps its streams."""
+    options: Sequence[str] = ()
+    """More options of nats-server."""
     port: int = field(default=-1, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -34,7 +36,7 @@ class NatsServer:
     def start(self) -> None:
         """Start the server, on the port that it had before. Return when it accepts connections."""
         store, port = ("-js", "-sd", str(self.folder)), ("-a", LOOPBACK, "-p", str(self.port))
-        command = [str(EXECUTABLE), *store, *port, "--ports_file_dir", str(self.folder)]
+        command = [str(EXECUTABLE), *store, *port, *self.options, "--ports_file_dir", str(self.folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if self.port == -1:
             self.port = self._chosen_port(self._process.pid)
@@ -67,9 +69,9 @@ class NatsServer:
 
 
 @contextmanager
-def running_nats_server(folder: Path) -> Iterator[NatsServer]:
+def running_nats_server(folder: Path, *options: str) -> Iterator[NatsServer]:
     """Run a server that keeps its streams in a folder."""
-    server = NatsServer(folder)
+    server = NatsServer(folder, options)
     server.start()
     try:
         yield server

@@ -2,11 +2,13 @@
 
 import importlib
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
 
 import anyio
+import anyio.abc
 import typer
 
 from workflow_async.cli.broker import (
@@ -54,14 +56,19 @@ async def worker(
     shards over. Exits with 0 whatever the outcomes are, because they are told as events.
     """
     broker = default_broker(nats, name, lease)
+    ends: Counter[str] = Counter()
+    with warnings_on(console(stderr=True)):
+        is_over = await until_terminated(partial(_work, ctx, broker, pace, partial(report, ctx.output, ends)))
+    if not ctx.output.json and not ctx.output.quiet:
+        ctx.output.message(closing_text(ends, is_over=is_over))
+    return Exit.DONE
+
+
+async def _work(ctx: CommandContext, broker: Broker, pace: float | None, report: Callable[[WorkerEvent], None]) -> None:
+    """Check the server, connect to NATS, and work until every shard is finished."""
     with ctx.output.spinner("connecting"):
         for check in ctx.system.checks()[:FIRST_CHECKS]:
             await check.run()
-    with warnings_on(console(stderr=True)):
-        return await _work(ctx, broker, pace)
-
-
-async def _work(ctx: CommandContext, broker: Broker, pace: float | None) -> Exit:
     async with broker.coordinator() as coordinator:
         if pace is not None:
             library: Any = importlib.import_module("workflow_async.distributed.nats")
@@ -70,15 +77,12 @@ async def _work(ctx: CommandContext, broker: Broker, pace: float | None) -> Exit
         if not coordinator.owners():
             ctx.output.note(NO_SHARDS)
         client: Any = ctx.system.client
-        reporting = ReportingCoordinator(coordinator, partial(report, ctx.output))
-        is_over = await until_terminated(partial(distribute, client, reporting))
-    if not ctx.output.json and not ctx.output.quiet:
-        ctx.output.message(closing_text(reporting, is_over=is_over))
-    return Exit.DONE
+        await distribute(client, ReportingCoordinator(coordinator, report))
 
 
-def report(output: Output, event: WorkerEvent) -> None:
-    """Write an event: a record, or a line if it is worth one. Among ids only workflows that have ended are written."""
+def report(output: Output, ends: Counter[str], event: WorkerEvent) -> None:
+    """Count an end, and write an event: a record, or a line if it is worth one. Among ids only ends are written."""
+    ends.update([event.outcome] if event.is_end else [])
     if output.json:
         if event.is_end or output.format is not Format.IDS:
             output.record(event)
@@ -86,24 +90,27 @@ def report(output: Output, event: WorkerEvent) -> None:
         output.message(event.text, event.style)
 
 
-def closing_text(reporting: ReportingCoordinator, *, is_over: bool) -> str:
-    """Return the last line of a worker."""
+def closing_text(ends: Counter[str], *, is_over: bool) -> str:
+    """Return the last line of a worker that has delivered these ends, by outcome."""
     why = "every shard is finished" if is_over else "stopped by SIGTERM, and its shards are released"
-    counts = ", ".join(f"{count} {word}" for word, count in sorted(reporting.ends.items()))
-    return f"{why}. This worker has seen {reporting.ends.total()} ends{counts and f' ({counts})'}"
+    counts = ", ".join(f"{count} {word}" for word, count in sorted(ends.items()))
+    return f"{why}. This worker has seen {ends.total()} ends{counts and f' ({counts})'}"
 
 
 async def until_terminated(work: Callable[[], Awaitable[None]]) -> bool:
     """Do work, which SIGTERM cancels. Return True if it was done."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_on_sigterm, tasks.cancel_scope)
+        await tasks.start(_cancel_on_sigterm, tasks.cancel_scope)
         await work()
         tasks.cancel_scope.cancel()
         return True
     return False
 
 
-async def _cancel_on_sigterm(scope: anyio.CancelScope) -> None:
+async def _cancel_on_sigterm(
+    scope: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        task_status.started()
         async for _ in signals:
             scope.cancel()

@@ -1,11 +1,10 @@
 """Tells what a worker of a distribution does: claims, takeovers, ends of workflows, and releases."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from workflow_async.cli.messages import error_text
 from workflow_async.cli.styles import word_style
@@ -74,8 +73,6 @@ class ReportingCoordinator:
 
     inner: "NatsCoordinator"
     report: Callable[[WorkerEvent], None]
-    ends: Counter[str] = field(factory=Counter, init=False)
-    """The number of ends that this worker has delivered, by outcome."""
 
     @property
     def lease_seconds(self) -> float:
@@ -98,13 +95,13 @@ class ReportingCoordinator:
         """Deliver events and save the watch. Report the events that were delivered."""
         saved = self._kept(lease, await self.inner.save(lease, spec, events))
         for event in events if saved is not None else ():
-            self._tell(worker_event(event, lease.shard, datetime.now(UTC)))
+            self.report(worker_event(event, lease.shard, datetime.now(UTC)))
         return saved
 
     async def release(self, lease: Lease, *, finished: bool) -> None:
         """Give a shard back."""
         await self.inner.release(lease, finished=finished)
-        self._tell_shard(FINISHED if finished else RELEASED, lease.shard)
+        self._tell(FINISHED if finished else RELEASED, lease.shard)
 
     async def leave(self) -> None:
         """Mark this worker as gone."""
@@ -116,20 +113,15 @@ class ReportingCoordinator:
 
     def _report_claim(self, shard: str, owner: str) -> None:
         is_takeover = owner not in {"", self.inner.worker}
-        self._tell_shard(TAKEN_OVER if is_takeover else CLAIMED, shard, owner if is_takeover else "")
+        self._tell(TAKEN_OVER if is_takeover else CLAIMED, shard, owner if is_takeover else "")
 
     def _kept(self, lease: Lease, renewed: Lease | None) -> Lease | None:
         if renewed is None:
-            self._tell_shard(LOST, lease.shard)
+            self._tell(LOST, lease.shard)
         return renewed
 
-    def _tell_shard(self, event: str, shard: str, worker: str = "") -> None:
-        self._tell(WorkerEvent(at=datetime.now(UTC), event=event, shard=shard, worker=worker))
-
-    def _tell(self, event: WorkerEvent) -> None:
-        if event.is_end:
-            self.ends[event.outcome] += 1
-        self.report(event)
+    def _tell(self, event: str, shard: str, worker: str = "") -> None:
+        self.report(WorkerEvent(at=datetime.now(UTC), event=event, shard=shard, worker=worker))
 
 
 def worker_event(event: WatchEvent[Any], shard: str, now: datetime) -> WorkerEvent:
