@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import nats
 import pytest
 
 from tests.cli.conftest import Launch, Launched, Run, opencast_of
-from tests.support.nats_server import running_nats_server
+from tests.support.nats_server import NatsServer, running_nats_server
+from workflow_async.cli.worker import until_terminated
 from workflow_async.distributed.nats import connection
+from workflow_async.distributed.nats.shard_bucket import ShardBucket
+from workflow_async.errors import CoordinatorUnavailable
 from workflow_async.sandbox import Sandbox, Step
 
 PATIENCE = 20.0
@@ -193,6 +198,24 @@ def test_a_nats_server_that_refuses_the_user_exits_with_4(
     assert taken.exit_code == 0
 
 
+def test_what_nats_says_is_told(run: Run, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_: object) -> None:
+        raise CoordinatorUnavailable("NATS refuses: no more streams")
+
+    monkeypatch.setattr(ShardBucket, "create", refuse)
+    result = run("shards", "--nats", nats_server.url)
+    text = f"workflow-async: NATS at {nats_server.url} cannot be used: NATS refuses: no more streams\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (3, "", text)
+
+
+async def test_sigterm_cancels_the_work() -> None:
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep_forever()
+
+    assert await until_terminated(work) is False
+
+
 # Several processes
 
 
@@ -205,10 +228,9 @@ def owners_of(run: Run, shared: tuple[str, ...]) -> dict[str, str]:
 def owners_once(run: Run, shared: tuple[str, ...], is_met: Callable[[set[str]], bool]) -> dict[str, str]:
     """Wait until the owners meet a condition. Return the owner of each shard."""
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if is_met(set((owners := owners_of(run, shared)).values())):
-            return owners
-    raise TimeoutError(f"the owners are {owners}")
+    while not is_met(set((owners := owners_of(run, shared)).values())):
+        assert time.monotonic() < end, owners
+    return owners
 
 
 @pytest.mark.soak

@@ -17,8 +17,8 @@ from tests.support.documentation import (
     served,
 )
 
-COMMANDS = "command-line"
-"""The page whose shell commands run too."""
+COMMANDS = {"command-line", "distributed"}
+"""The pages whose shell commands run too."""
 AT_A_TIME = 4
 """Pages that run at the same time. They mostly wait for the sandbox."""
 
@@ -30,7 +30,7 @@ def run(page: Page, folder: Path) -> str:
         with served(page) as addresses:
             run_programs(page, addresses, folder)
             run_session(page, addresses, folder)
-            if page.path.stem == COMMANDS:
+            if page.path.stem in COMMANDS:
                 run_commands(page, addresses, folder)
     except AssertionError as error:
         return str(error)
@@ -39,7 +39,7 @@ def run(page: Page, folder: Path) -> str:
 
 @pytest.mark.timeout(300)
 def test_the_blocks_of_every_page_run_in_the_readers_order(tmp_path: Path) -> None:
-    runnable = [page for page in pages() if page.programs or page.session or page.path.stem == COMMANDS]
+    runnable = [page for page in pages() if page.programs or page.session or page.path.stem in COMMANDS]
     with ThreadPoolExecutor(AT_A_TIME) as threads:
         errors = [*threads.map(lambda page: run(page, tmp_path / page.path.stem), runnable)]
     assert [*filter(None, errors)] == []

@@ -134,9 +134,9 @@ def run_session(page: Page, addresses: Mapping[str, str], folder: Path) -> str:
 
 
 def run_commands(page: Page, addresses: Mapping[str, str], folder: Path) -> str:
-    """Run all shell blocks of a page in one shell, except the one that starts the sandbox. Return the output."""
+    """Run all shell blocks of a page in one shell, except those that start a server. Return the output."""
     shell = [block.text for block in page.blocks if block.language == "sh"]
-    blocks = [text for text in shell if "workflow-async sandbox" not in text]
+    blocks = [text for text in shell if not re.search(r"^(workflow-async sandbox|nats-server)\b", text, re.MULTILINE)]
     return _run_shell(page, _with_free_ports("\n".join(blocks), addresses), folder)
 
 
