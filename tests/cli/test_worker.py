@@ -237,7 +237,7 @@ def owners_once(run: Run, shared: tuple[str, ...], is_met: Callable[[set[str]], 
 def test_the_shards_of_a_killed_worker_are_taken_over_and_each_end_is_told_once(
     run: Run, launch: Launch, fakes: Sandbox, shared: tuple[str, ...]
 ) -> None:
-    ids = put_long(run, fakes, shared, 6, 8.0)
+    ids = put_long(run, fakes, shared, 6, 300.0)
     workers = [launch("worker", *shared, *SHORT_LEASE, "--json", env=opencast_of(fakes)) for _ in range(2)]
     before = owners_once(run, shared, lambda owners: len(owners) == 2 and "" not in owners)
     killed, survivor = workers
@@ -246,6 +246,7 @@ def test_the_shards_of_a_killed_worker_are_taken_over_and_each_end_is_told_once(
     taken = json.loads(line_with(survivor, "taken over"))
     assert (taken["shard"], taken["worker"]) == (lost, before[lost])
     assert set(owners_of(run, shared).values()) == set(before.values()) - {before[lost]}
+    assert run("stop", *ids, "--yes", env=opencast_of(fakes)).exit_code == 0
     code, out, _ = survivor.end()
     told = [event["id"] for event in events_of(out.splitlines()) if event["event"] == "ended"]
     assert (code, sorted(told)) == (0, ids)
