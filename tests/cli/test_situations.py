@@ -5,6 +5,7 @@ A run is a process of its own. Its outputs are terminals of 80 or 140 columns, f
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -22,6 +23,8 @@ from workflow_async.sandbox.run import Status
 SWEEP = pytest.mark.sweep
 REPRESENTATIVE = {"show-opencast", "stop-opencast", "watch-opencast"}
 """The cases that the coverage run tries too."""
+NATS_COMMANDS = {"worker", "shards"}
+"""Commands that need a NATS server besides the server of the workflows."""
 CODES = {
     "done": Exit.DONE,
     "a workflow did not succeed": Exit.FAILED,
@@ -90,7 +93,12 @@ def check_told(case: Case, ended: Ended, words: str) -> None:
 
 
 def test_every_command_has_a_case() -> None:
-    assert {case.command for case in CASES} == COMMANDS.keys()
+    assert {case.command for case in CASES} == COMMANDS.keys() - NATS_COMMANDS
+
+
+@pytest.mark.parametrize("command", sorted(NATS_COMMANDS))
+def test_the_commands_that_need_nats_have_tests_of_their_own(command: str) -> None:
+    assert Path(__file__).with_name(f"test_{command}.py").exists()
 
 
 @each_width
