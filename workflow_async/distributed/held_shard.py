@@ -9,7 +9,9 @@ from workflow_async.distributed.coordinator import Lease
 from workflow_async.monitor import PollResult, WatchEvent, WatchSpec
 
 SHARE = 3
-"""A lease is renewed after a third of it. A call of the coordinator takes at most a third of it."""
+"""A call of the coordinator takes at most a third of a lease."""
+RENEWED = 0.5
+"""The part of a lease after which it is renewed. A renewal without an answer can be repeated before the lease ends."""
 LONGEST_ROUND = 300.0
 """Seconds that a round takes at most. The lease is renewed while it runs."""
 FIRST_RETRY = 1.0
@@ -62,7 +64,7 @@ class HeldShard:
     @property
     def renew_at(self) -> float:
         """When to renew the lease."""
-        return self.renewed_at + self.lease_seconds / SHARE
+        return self.renewed_at + self.lease_seconds * RENEWED
 
     def is_late(self, now: float) -> bool:
         """Return True if the lease could end during a call. It has to be renewed before events are delivered."""

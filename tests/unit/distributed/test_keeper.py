@@ -69,7 +69,7 @@ async def test_a_round_that_ends_during_a_save_is_saved_by_the_next_one(fake_tim
         shard.spec, shard.events = evolve(SPEC), found
 
     one.calls.coordinator = Interrupted(one.calls.coordinator, end_round)
-    fake_time.now += LEASE / 3
+    fake_time.now += LEASE / 2
     assert not await one._is_over()
     assert shard.events == found
     assert store.events == {}

@@ -24,7 +24,7 @@ from workflow_async.errors import ClientClosed
 from workflow_async.monitor import WatchEvent
 from workflow_async.settings import Clock, check_timeout
 
-LEASE_SECONDS = 20.0
+LEASE_SECONDS = 30.0
 CALL_SHARE = 0.3
 """The time of a call in leases. `distribute` cancels a call after a third of a lease."""
 ALIVE_SHARE = 0.3
