@@ -10,7 +10,7 @@ from workflow_async.monitor import PollResult, WatchEvent, WatchSpec
 
 SHARE = 3
 """A call of the coordinator takes at most a third of a lease."""
-RENEWED = 0.5
+RENEWED = 0.55
 """The part of a lease after which it is renewed. A renewal without an answer can be repeated before the lease ends."""
 LONGEST_ROUND = 300.0
 """Seconds that a round takes at most. The lease is renewed while it runs."""

@@ -69,10 +69,11 @@ class ServerRounds:
         """Begin the rounds that are due. If they share a list, rounds that are nearly due join them."""
         listed = [keeper for keeper in due if self._list.covers(keeper.shard.spec)]
         seen: ActiveSnapshot[Any] | None = None
-        if self._list.pays([keeper.shard for keeper in listed]):
+        if listed:
             listed += self._nearly_due(due)
-            if len(listed) > 1:
-                seen = await self._list.read([keeper.shard for keeper in listed])
+            shards = [keeper.shard for keeper in listed]
+            if len(shards) > 1 and self._list.pays(shards):
+                seen = await self._list.read(shards)
         shared = listed if seen is not None else []
         for keeper in sorted({*due, *shared}, key=lambda keeper: keeper.shard.polled_at):
             keeper.shard.in_round = True

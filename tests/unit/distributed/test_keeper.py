@@ -9,7 +9,7 @@ from tests.conftest import FakeTime
 from tests.unit.distributed.test_memory import event
 from workflow_async.distributed import MemoryCoordinator, MemoryStore, keeper
 from workflow_async.distributed.calls import CoordinatorCalls
-from workflow_async.distributed.held_shard import HeldShard
+from workflow_async.distributed.held_shard import RENEWED, HeldShard
 from workflow_async.distributed.keeper import Keeper
 from workflow_async.monitor import WatchSpec
 
@@ -69,7 +69,7 @@ async def test_a_round_that_ends_during_a_save_is_saved_by_the_next_one(fake_tim
         shard.spec, shard.events = evolve(SPEC), found
 
     one.calls.coordinator = Interrupted(one.calls.coordinator, end_round)
-    fake_time.now += LEASE / 2
+    fake_time.now += LEASE * RENEWED
     assert not await one._is_over()
     assert shard.events == found
     assert store.events == {}
