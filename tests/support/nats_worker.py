@@ -9,17 +9,19 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 
 from tests.support.nats_workers import connect
 from workflow_async import OpencastClient
-from workflow_async.distributed import Claim, Lease, distribute
-from workflow_async.distributed.nats import NatsCoordinator
-from workflow_async.monitor import WatchEvent
+from workflow_async.distributed import Claim, Lease, distribute, server_rounds
+from workflow_async.distributed.nats import NatsCoordinator, NatsPace
+from workflow_async.monitor import WatchEvent, poll_once
 
 LARGE = 20
 """Events of a delivery that is large enough to be interrupted."""
@@ -29,7 +31,7 @@ FATAL = 10
 
 @define(eq=False)
 class CountingCoordinator(NatsCoordinator):
-    """Counts calls and all messages except events, and kills its process where it is told to."""
+    """Counts what it does, and kills its process where it is told to."""
 
     calls: Counter[str] = field(factory=Counter, init=False)
     doomed: bool = field(default=False, init=False)
@@ -39,8 +41,7 @@ class CountingCoordinator(NatsCoordinator):
         publish = self.client.publish
 
         async def counted(subject: str, *arguments: Any, **options: Any) -> None:
-            if not subject.startswith(f"{self.name}.events."):
-                self.calls["operations"] += 1
+            self.calls["messages"] += not subject.startswith(f"{self.name}.events.")
             await publish(subject, *arguments, **options)
 
         self.client.publish = counted  # type: ignore[method-assign]  # every message is sent by it
@@ -56,8 +57,9 @@ class CountingCoordinator(NatsCoordinator):
         return self._counted("renewed", await super().renew(lease))
 
     async def save(self, lease: Lease, spec: bytes, events: Sequence[WatchEvent[Any]]) -> Lease | None:
-        """Save, and count it."""
+        """Save, and count it. The events count as one operation, because nothing waits between them."""
         self.calls["events"] += len(events)
+        self.calls["deliveries"] += bool(events)
         if self.doomed and len(events) >= LARGE:
             self._die_after(FATAL)
         return self._counted("saved", await super().save(lease, spec, events))
@@ -84,15 +86,42 @@ class CountingCoordinator(NatsCoordinator):
         self.client.request = fatal  # type: ignore[method-assign]  # what is interrupted
 
 
+def recorded(acquire: Callable[[], Awaitable[None]], path: Path) -> Callable[[], Awaitable[None]]:
+    """Write down when each request began to wait for its turn, and when it had it. The file survives a SIGKILL."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    async def wait() -> None:
+        asked = time.monotonic()
+        await acquire()
+        os.write(file, f"{asked} {time.monotonic()}\n".encode())
+
+    return wait
+
+
+def count_rounds(calls: Counter[str]) -> None:
+    """Count the rounds of shards."""
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        calls["rounds"] += 1
+        return await poll_once(*arguments, **options)
+
+    vars(server_rounds)["poll_once"] = counted
+
+
 async def work(order: dict[str, Any]) -> dict[str, int]:
     """Work until every shard is finished. Return what was done."""
     connection = await connect(order["nats"], reconnect_time_wait=0.25)
+    paced = await connect(order["nats"], reconnect_time_wait=0.25)
+    acquire = NatsPace(paced, order["name"], rate=order["rate"]).acquire
+    pace = recorded(acquire, Path(order["turns"]) / str(os.getpid()))
     async with (
         connection as nats,
-        OpencastClient(order["url"], auth=tuple(order["auth"])) as client,
+        paced,
+        OpencastClient(order["url"], auth=tuple(order["auth"]), pace=pace) as client,
         CountingCoordinator(nats, order["name"], lease_seconds=order["lease"]) as coordinator,
     ):
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, coordinator.doom)
+        count_rounds(coordinator.calls)
         await distribute(client, coordinator)
         return dict(coordinator.calls)
 
