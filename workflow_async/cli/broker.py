@@ -43,7 +43,7 @@ LeaseOption = Annotated[
     ),
 ]
 DEFAULT_NAME = "workflows"
-DEFAULT_LEASE = 20.0
+DEFAULT_LEASE = 30.0
 
 
 @frozen
