@@ -257,8 +257,8 @@ def prove(
     twice = [id for id, told in ends.told.items() if len(told) > 1]
     wrong = [id for id, told in ends.told.items() if told != [truth[id]]]
     calls = sum((Counter(each) for each in done), Counter[str]())
-    of_rounds = (calls["saved"] + calls["deliveries"]) / calls["rounds"]
-    operations = of_rounds + calls["renewed"] / calls["rounds"]
+    of_rounds = 2 * calls["deliveries"] / calls["rounds"]
+    operations = (calls["saved"] + calls["deliveries"] + calls["renewed"]) / calls["rounds"]
     leases = {what: round(taken / scale.lease, 2) for what, taken in takeovers.items()}
     figures = (
         f"{len(truth)} workflows, {scale.shards} shards, {WORKERS} processes, {seconds:.0f} s: {len(lost)} ends lost, "

@@ -59,10 +59,11 @@ class CountingCoordinator(NatsCoordinator):
     async def save(self, lease: Lease, spec: bytes, events: Sequence[WatchEvent[Any]]) -> Lease | None:
         """Save, and count it. The events count as one operation, because nothing waits between them."""
         self.calls["events"] += len(events)
-        self.calls["deliveries"] += bool(events)
         if self.doomed and len(events) >= LARGE:
             self._die_after(FATAL)
-        return self._counted("saved", await super().save(lease, spec, events))
+        saved = await super().save(lease, spec, events)
+        self.calls["deliveries"] += bool(events)
+        return self._counted("saved", saved)
 
     def doom(self) -> None:
         """Let the process kill itself in its next large delivery."""
