@@ -14,8 +14,10 @@ from workflow_async.opencast import calls, event_calls, params
 from workflow_async.opencast.active_list import ActiveList, active_rows
 from workflow_async.opencast.records import State, Workflow
 
-PAGE_SIZE = 200
+PAGE_SIZE = 500
 """Rows of a page. The server sets no limit. Rows are small without operations."""
+DETAILED_PAGE_SIZE = 200
+"""Rows of a page with operations, which make a row about thirty times as large."""
 INDEX_LAG = 10.0
 """Seconds by which the list may lag behind a GET. See tests/contract/opencast.md, section 1.4."""
 MAX_EVENT_ID = 100
@@ -47,9 +49,10 @@ class OpencastSource(SystemSource):
         self._lists.clear()
         self._lists[operations] = known
         known.memory.begin()
+        size = DETAILED_PAGE_SIZE if operations else PAGE_SIZE
         return Listing(
             self._send,
-            lambda found: ActiveScan(known.page, found, PAGE_SIZE, rows, known.memory.end),
+            lambda found: ActiveScan(known.page, found, size, rows, known.memory.end),
             attrgetter("id"),
             unreadable="skip",  # a workflow that the list does not show is read by a GET
         )

@@ -70,6 +70,17 @@ def test_a_workflow_first_seen_with_its_error_handler_is_the_same_workflow() -> 
     assert not is_another(workflow("failing", definition_id="handler"), workflow("failed", definition_id="handler"))
 
 
+# The list
+
+
+@pytest.mark.parametrize(("operations", "limit"), [(False, "500"), (True, "200")])
+async def test_pages_with_operations_have_fewer_rows(*, operations: bool, limit: str) -> None:
+    fake = MockServer("opencast", lambda _: httpx.Response(200, content=b"[]"))
+    async with fake.client(FakeTime().clock) as oc:
+        assert [row async for row in oc.workflows._poller.source.list_active(operations=operations)] == []
+    assert [request.url.params["limit"] for request in fake.requests] == [limit]
+
+
 # Bulk checks
 
 
