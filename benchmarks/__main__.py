@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from benchmarks import plot, report
+from benchmarks import history, plot, report
 from benchmarks.measure import Bench, Line
 from benchmarks.peers import REQUIREMENTS, peers
 from benchmarks.rows import LONG_ROWS, ROWS
@@ -20,6 +20,10 @@ from benchmarks.serving import ROOT
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 CURVE = Path(__file__).with_name("curve.svg")
+HISTORY = f"""{history.HEADING}
+
+The ratios that `workflow_async/docs/performance.md` quotes, by the commit that measured them, the oldest first.
+"""
 MEASURED_PATHS = ("workflow_async", "benchmarks/*.py", "pyproject.toml")
 DEPENDENCIES = ("httpx", "httpcore", "h11", "httpx2", "aiohttp", "anyio", "attrs", "cattrs", "orjson")
 
@@ -75,8 +79,13 @@ def _table(lines: Sequence[Line]) -> str:
 
 def _write(lines: Sequence[Line], rounds: int) -> None:
     before = RESULTS.read_text() if RESULTS.exists() else ""
-    rows = report.merge(before, lines, f"{_commit()} x{rounds}", list(ROWS))
-    RESULTS.write_text(f"{_head()}\n{report.table(report.DATED, rows)}\n")
+    commit = f"{_commit()} x{rounds}"
+    rows = report.merge(before, lines, commit, list(ROWS))
+    measured = [row for row in rows if row[-1] == commit]
+    RESULTS.write_text(
+        f"{_head()}\n{report.table(report.DATED, rows)}\n\n"
+        f"{HISTORY}\n{report.table(history.HEAD, history.merge(before, measured))}\n"
+    )
 
 
 def _head() -> str:

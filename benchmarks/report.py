@@ -38,14 +38,19 @@ def merge(before: str, lines: Iterable[Line], commit: str, order: Sequence[str])
     """Return the rows of an earlier text, with the measured rows replaced, sorted by `order`."""
     fresh = [(*line_cells(line), commit) for line in lines]
     again = {row[0] for row in fresh}
-    kept = [row for row in _rows(before) if row[0] in order and row[0] not in again]
+    kept = [row for row in rows_of(before) if row[0] in order and row[0] not in again]
     return sorted(kept + fresh, key=lambda row: order.index(row[0]))
 
 
-def _rows(text: str) -> list[Row]:
+def rows_of(text: str) -> list[Row]:
     """Return the rows of a results table. A table with other columns has none."""
-    split = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in text.splitlines() if line[:1] == "|"]
-    return split[2:] if split[:1] == [DATED] else []
+    split = cells_of(text)
+    return [row for row in split[2:] if len(row) == len(DATED)] if split[:1] == [DATED] else []
+
+
+def cells_of(text: str) -> list[Row]:
+    """Return the cells of each line of the tables in a text, with the lines below the heads."""
+    return [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in text.splitlines() if line[:1] == "|"]
 
 
 def _table_row(row: Row, widths: Sequence[int]) -> str:
