@@ -22,6 +22,8 @@ class ListTransport(httpx.AsyncBaseTransport):
     """A list of `count` active workflows of either system. The CPU time of its responses is counted separately."""
 
     count: int
+    changed: frozenset[int] = frozenset()
+    """The workflows whose rows show another state or step."""
     pages: int = 0
     cpu_seconds: float = 0.0
     """The CPU time of the responses so far."""
@@ -38,15 +40,24 @@ class ListTransport(httpx.AsyncBaseTransport):
         self.pages += 1
         start, rows = int(params.get("offset", params.get("start"))), int(params.get("limit", params.get("max")))
         shown = ids(self.count)[start : start + rows]
-        return wire.opencast_page(shown) if "offset" in params else wire.preservica_page(shown, self.count)
+        if "offset" in params:
+            return wire.opencast_page(shown, changed=self.changed)
+        return wire.preservica_page(shown, self.count, self.changed)
+
+    def change(self, one_in: int) -> None:
+        """Let one in so many workflows show another state or step, or let them show the first one again."""
+        self.changed ^= frozenset(ids(self.count)[::one_in])
 
 
-def polls(meter: Meter, system: str, workflows: int, watches: int, times: int) -> None:
-    """Measure the requests and the CPU time of a poll without changes, while `watches` watch the same workflows."""
-    run(_poll(meter, system, workflows, watches, times))
+def polls(meter: Meter, system: str, workflows: int, watches: int, times: int, one_in: int = 0) -> None:
+    """Measure the requests and the CPU time of a poll without changes, while `watches` watch the same workflows.
+
+    With `one_in`, measure before that the CPU time of a poll in which one in so many rows have changed.
+    """
+    run(_polls(meter, system, workflows, watches, times, one_in))
 
 
-async def _poll(meter: Meter, system: str, workflows: int, watches: int, times: int) -> None:
+async def _polls(meter: Meter, system: str, workflows: int, watches: int, times: int, one_in: int) -> None:
     clock = Clock(now=asyncio.get_running_loop().time, sleep=anyio.sleep)
     server = ListTransport(workflows)
     async with (
@@ -57,12 +68,22 @@ async def _poll(meter: Meter, system: str, workflows: int, watches: int, times: 
         for _ in range(watches):
             group.start_soon(_watch, one, workflows)
         await anyio.sleep(1.5 * INTERVAL)
-        pages, cpu_before = server.pages, server.cpu_seconds
-        with meter.measuring(times):
-            await anyio.sleep(times * INTERVAL)
-        cpu = meter.figures["cpu"] - (server.cpu_seconds - cpu_before) / times
-        meter.note(cpu=cpu, requests=(server.pages - pages) / times)
+        changed = await _measure(meter, server, times, one_in) if one_in else 0.0
+        pages = server.pages
+        quiet = await _measure(meter, server, times, 0)
+        meter.note(cpu=quiet, changed=changed, requests=(server.pages - pages) / times)
         group.cancel_scope.cancel()
+
+
+async def _measure(meter: Meter, server: ListTransport, times: int, one_in: int) -> float:
+    """Return the CPU time of a poll without the server's part."""
+    cpu_before = server.cpu_seconds
+    with meter.measuring(times):
+        for _ in range(times):
+            if one_in:
+                server.change(one_in)
+            await anyio.sleep(INTERVAL)
+    return meter.figures["cpu"] - (server.cpu_seconds - cpu_before) / times
 
 
 async def _watch(one: Any, workflows: int) -> None:

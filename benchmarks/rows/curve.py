@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 
 from benchmarks.measure import Bench, Figure, Job, Line, PlotPoint
+from workflow_async.opencast import monitor_source as opencast
+from workflow_async.preservica import monitor_source as preservica
 
 WORKFLOWS = (1_000, 10_000, 100_000, 1_000_000)
 WATCHES = (1, 10, 100, 1_000, 10_000)
 SHARED = 100
 """The number of workflows that every watch watches."""
-PAGES = {"opencast": 200, "preservica": 100}
+PAGES = {"opencast": opencast.PAGE_SIZE, "preservica": preservica.PAGE_SIZE}
 """Rows per page."""
+LAST_PAGE = {"opencast": 1, "preservica": 0}
+"""Pages that show that the list has ended. Opencast's list has no total."""
+ONE_IN = 100
+"""One in so many rows changes in a poll with changes."""
 TOLERANCE = 1.25
 CPU, REQUESTS = "CPU per poll (s)", "requests per poll"
 
@@ -23,17 +29,21 @@ def curve(bench: Bench) -> Iterator[Line]:
 
 
 def _by_workflows(bench: Bench, system: str, rows: int) -> Iterator[Line]:
-    jobs = {str(workflows): _poll_job(system, workflows, 1, max(1, 100_000 // workflows)) for workflows in WORKFLOWS}
+    jobs = {
+        str(workflows): _poll_job(system, workflows, 1, max(1, 100_000 // workflows), ONE_IN) for workflows in WORKFLOWS
+    }
     found = bench.run(jobs)
-    tenth: float | None = None
+    tenths: dict[str, float] = {}
     for workflows in WORKFLOWS:
-        cpu, requests = found[str(workflows)]["cpu"], found[str(workflows)]["requests"]
-        point = PlotPoint(panel=f"{CPU}, by workflows watched", series=system, x=workflows)
-        what = f"{workflows:,} workflows, one watch, {system}"
-        yield _line(f"{CPU}, {what}", cpu, "10x a tenth", tenth, point)
+        figures = found[str(workflows)]
+        for key, series in {"cpu": system, "changed": f"{system}, 1 % changed"}.items():
+            point = PlotPoint(panel=f"{CPU}, by workflows watched", series=series, x=workflows)
+            what = f"{CPU}, {workflows:,} workflows, one watch, {series}"
+            yield _line(what, figures[key], "10x a tenth", tenths.get(key), point)
+            tenths[key] = 10 * figures[key]
         point = PlotPoint(panel=f"{REQUESTS}, by workflows watched", series=system, x=workflows)
-        yield _line(f"{REQUESTS}, {what}", requests, "full pages", workflows / rows, point)
-        tenth = 10 * cpu
+        what = f"{REQUESTS}, {workflows:,} workflows, one watch, {system}"
+        yield _line(what, figures["requests"], "pages", workflows / rows + LAST_PAGE[system], point)
 
 
 def _by_watches(bench: Bench, system: str) -> Iterator[Line]:
@@ -45,8 +55,8 @@ def _by_watches(bench: Bench, system: str) -> Iterator[Line]:
             yield _line(f"{name}, {what}", found[str(watches)][key], "once", found["1"][key], point)
 
 
-def _poll_job(system: str, workflows: int, watches: int, times: int) -> Job:
-    options = {"system": system, "workflows": workflows, "watches": watches, "times": times}
+def _poll_job(system: str, workflows: int, watches: int, times: int, one_in: int = 0) -> Job:
+    options = {"system": system, "workflows": workflows, "watches": watches, "times": times, "one_in": one_in}
     return Job("curve.polls", options)
 
 
