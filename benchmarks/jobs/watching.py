@@ -3,14 +3,14 @@
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from attrs import define
 
-from benchmarks.jobs.clients import FIRST_ID, POLL, client, ids
+from benchmarks.jobs.clients import FIRST_ID, INTERVAL, POLL, client, ids
 from benchmarks.jobs.stepped_clock import SteppedClock
 from benchmarks.meter import Meter
 from benchmarks.serving import command, take_requests
@@ -18,6 +18,10 @@ from workflow_async import Limits, Poll
 
 PAGE_BYTES = 4096
 """Bytes of a page of memory."""
+ENDS = {"poll": Poll(interval=INTERVAL, backoff=1, ceiling=20 * INTERVAL, jitter=0), "parked": "wait"}
+"""Options of waits that only need ends. Their list is read at the latest in every twentieth poll."""
+STATES = {"poll": POLL, "parked": "return"}
+"""Options of waits that need states, so every poll reads the list."""
 POLL_WITHOUT_JITTER = Poll(jitter=0)
 """Without jitter, no workflow is checked twice before every workflow was checked once."""
 
@@ -36,15 +40,14 @@ class RunningWaits:
 
 
 @asynccontextmanager
-async def watching(system: str, url: str, watched: Iterable[int], **settings: Any) -> AsyncIterator[RunningWaits]:
-    """Run `wait()` for each id. Each workflow has been checked once or twice when the block starts.
-
-    The waits need states, so every poll reads the list.
-    """
+async def watching(
+    system: str, url: str, watched: Iterable[int], waits_for: Mapping[str, Any] = STATES, **settings: Any
+) -> AsyncIterator[RunningWaits]:
+    """Run `wait()` for each id. Each workflow has been checked once or twice when the block starts."""
     stepped = SteppedClock()
     async with client(system, url, stepped.clock, **settings) as one:
         stepped.attach(one.workflows._poller.engine)  # noqa: SLF001  # The engine is measured.
-        waits = [asyncio.create_task(one.workflows.wait(id, poll=POLL, parked="return")) for id in watched]
+        waits = [asyncio.create_task(one.workflows.wait(id, **waits_for)) for id in watched]
         await stepped.wait_idle()
         await stepped.advance()
         yield RunningWaits(stepped, waits)
@@ -67,6 +70,19 @@ async def poll(meter: Meter, system: str, url: str, count: int, changed: int = 0
                 await on.clock.advance()
             spent += meter.figures["cpu"]
         meter.note(cpu=spent / polls, ended=on.ended, requests=len(take_requests(url)) / polls)
+
+
+async def poll_ends(meter: Meter, system: str, url: str, count: int, polls: int) -> None:
+    """Measure polls with `count` waits that only need ends, between two polls that read the whole list."""
+    command(url, f"state?count={count}")
+    async with watching(system, url, ids(count), ENDS) as on:
+        for _ in range(2):  # the mark is requested if the last poll showed no change
+            await on.clock.advance()
+        take_requests(url)
+        with meter.measuring(polls):
+            for _ in range(polls):
+                await on.clock.advance()
+        meter.note(requests=len(take_requests(url)) / polls)
 
 
 async def poll_rows(

@@ -20,16 +20,21 @@ GOALS = {
 """The highest ratios to the plain program, by system and backend."""
 MOST_CHANGED = 1.3
 """The highest ratio of a poll with changed rows to one without."""
+ENDS_POLLS = 10
+"""Polls between two that read the whole list."""
+MOST_ENDS = 0.2
+"""The highest ratio of a poll that does not read the list to one that does."""
 ROW_BYTES = 2.0
 """The highest number of bytes that are kept for each byte of the rows."""
 PLAIN = "a plain program"
 
 
 def by_list(bench: Bench) -> Iterator[Line]:
-    """Measure polls of 10,000 waits without changes and with 1 % of the rows changed, and the memory of the rows."""
+    """Measure polls of 10,000 waits without changes and with 1 % changed and for ends only, and the memory."""
     for system in SIZES:
         with serving() as url:
             yield from _polls(bench, system, url)
+            yield from _ends(bench, system, url)
             yield _memory(bench, system, url)
 
 
@@ -45,6 +50,27 @@ def _polls(bench: Bench, system: str, url: str) -> Iterator[Line]:
         yield _line(what, found[backend], PLAIN, found[PLAIN], GOALS[system, backend])
     what = f"CPU of a poll with {CHANGED} rows changed, {COUNT:,} waits, {system}, httpx"
     yield _line(what, found["changed"], "without changes", found["httpx"], MOST_CHANGED)
+
+
+def _ends(bench: Bench, system: str, url: str) -> Iterator[Line]:
+    """Measure polls between two that read the whole list, which is read every `Poll.ceiling`."""
+    options = {"system": system, "url": url, "count": COUNT}
+    jobs = {
+        "ends": Job("watching.poll_ends", options | {"polls": ENDS_POLLS}),
+        "states": Job("watching.poll_rows", options | {"polls": POLLS}),
+    }
+    found = bench.run(jobs)
+    what = f"{COUNT:,} waits that only need ends, {system}, httpx"
+    yield _line(f"CPU of a poll without changes, {what}", found["ends"], "waits for states", found["states"], MOST_ENDS)
+    requests = found["ends"]["requests"]
+    yield Line(
+        row="watch-quiet",
+        what=f"requests per poll without changes, {what}",
+        unit="",
+        client=Figure(value=requests),
+        goal="1",
+        reached=requests == 1,
+    )
 
 
 def _line(what: str, client: Mapping[str, float], name: str, peer: Mapping[str, float], most: float) -> Line:

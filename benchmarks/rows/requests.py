@@ -11,8 +11,10 @@ MICRO = 1e6
 CONCURRENCY = (1, 16, 64, 256, 1000)
 GOAL_CONCURRENCY = 16
 """The concurrency that has a goal."""
-GOALS = {"httpx": 0.9, "httpx2": 0.75, "aiohttp": 0.55}
+GOALS = {"httpx": 0.5, "httpx2": 0.5, "aiohttp": 0.5}
 """The greatest allowed ratio to the CPU time of requests, by backend."""
+BARE_GOALS = {"aiohttp": 1.35}
+"""The greatest allowed ratio to the CPU time of the plain library, by backend."""
 MAX_FACTOR = 1.3
 """The greatest allowed ratio of any concurrency to one request at a time."""
 MAX_BARE = {"httpx": 64, "httpx2": 256, "aiohttp": 1000}
@@ -100,13 +102,17 @@ def _flatness(backend: str, found: Mapping[int, Figures]) -> Line:
 
 
 def _against_bare(backend: str, at_once: int, found: Figures) -> Line:
+    client, peer = required(cpu(found[f"client with {backend}"], MICRO)), required(cpu(found[backend], MICRO))
+    goal = BARE_GOALS.get(backend) if at_once == GOAL_CONCURRENCY else None
     return Line(
         row="request",
         what=f"CPU per request with {backend}, {at_once:,} concurrent, beside the plain library",
         unit="us",
-        client=required(cpu(found[f"client with {backend}"], MICRO)),
+        client=client,
         peer_name=backend,
-        peer=cpu(found[backend], MICRO),
+        peer=peer,
+        goal="" if goal is None else f"<= {goal:g}x",
+        reached=None if goal is None else client.value <= goal * peer.value,
     )
 
 
