@@ -8,9 +8,11 @@ TOKEN_RESPONSE = {"success": True, "user": "u", "token": "t", "refresh-token": "
 FIXED = {
     "/api/accesstoken/login": json.dumps(TOKEN_RESPONSE).encode(),
     "/api/entity/versiondetails/version": b"<Version><CurrentVersion>7.4.0</CurrentVersion></Version>",
+    "/api": b'{"url": "http://127.0.0.1/api", "version": "v1.6.0"}',
+    "/api/version": b'{"default": "v1.6.0", "versions": ["v1.6.0"]}',
     "/api/user/details": b'{"roles": []}',
 }
-"""Responses for the login, by path."""
+"""Responses for the login and for requests that ask whether the API is there, by path."""
 DIGITS = 12
 """The number of digits of the workflow's id at the end of the id of its event."""
 STARTED = "2026-01-02T03:04:05.678Z"
