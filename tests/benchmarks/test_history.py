@@ -6,8 +6,15 @@ from benchmarks.report import Row, line_cells, table
 
 
 def measured(ratio: float, commit: str, what: str = "CPU of importing the package", row: str = "import") -> Row:
-    peer = {"peer_name": "pyPreservica", "peer": Figure(value=1.0)}
-    return (*line_cells(Line(row=row, what=what, unit="s", client=Figure(value=ratio), **peer)), f"{commit} x3")
+    line = Line(
+        row=row,
+        what=what,
+        unit="s",
+        client=Figure(value=ratio),
+        peer_name="pyPreservica",
+        peer=Figure(value=1.0),
+    )
+    return (*line_cells(line), f"{commit} x3")
 
 
 def text(lines: list[Row]) -> str:
