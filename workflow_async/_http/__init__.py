@@ -1,4 +1,4 @@
-"""Makes the HTTP backend for `http=`. A library is imported when a client is made that uses it.
+"""Makes the HTTP backend for `http=`. A library is imported with the first connection.
 
 - "httpx", the default: the connections of httpx, which is a dependency of this package.
 - "httpx2": the connections of its maintained successor, used by the same code.
@@ -12,6 +12,8 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
+from attrs import define, field
+
 from workflow_async._core.auth import Secret
 from workflow_async._core.backend import Backend
 from workflow_async.errors import InvalidArgument
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from workflow_async._http.pool import ConnectionFactory
+    from workflow_async._http.pool import ConnectionFactory, PooledConnection
     from workflow_async._http.proxy import Proxy
     from workflow_async._http.tls import TLS
 
@@ -134,15 +136,31 @@ def _pool(
         raise InvalidArgument("http", f"{name!r} needs its extra: pip install 'workflow-async[{name}]'")
     from workflow_async._http.pool import ConnectionPool
 
-    return ConnectionPool(_connection_factory(name, limits, timeouts, proxy), context)
+    return ConnectionPool(Connections(name, limits, timeouts, proxy), context)
 
 
-def _connection_factory(name: str, limits: Limits, timeouts: Timeouts, proxy: "Proxy | None") -> "ConnectionFactory":
-    """Return the function that makes the connections of a pool."""
-    if name == "aiohttp":
-        from workflow_async._http.aiohttp import AiohttpConnections
+@define(eq=False)
+class Connections:
+    """Makes the connections of one pool. It imports the library that they need with the first one."""
 
-        return AiohttpConnections(limits, timeouts, proxy).new_connection
-    from workflow_async._http.httpcore import HttpcoreConnections
+    name: str
+    limits: Limits
+    timeouts: Timeouts
+    proxy: "Proxy | None" = field(repr=False)
+    _make: "ConnectionFactory | None" = field(default=None, init=False, repr=False)
 
-    return HttpcoreConnections(importlib.import_module(CONNECTIONS[name]), limits, timeouts, proxy).new_connection
+    def __call__(self, context: "ssl.SSLContext") -> "PooledConnection":
+        """Return a new connection."""
+        if self._make is None:
+            self._make = self._factory()
+        return self._make(context)
+
+    def _factory(self) -> "ConnectionFactory":
+        settings = self.limits, self.timeouts, self.proxy
+        if self.name == "aiohttp":
+            from workflow_async._http.aiohttp import AiohttpConnections
+
+            return AiohttpConnections(*settings).new_connection
+        from workflow_async._http.httpcore import HttpcoreConnections
+
+        return HttpcoreConnections(importlib.import_module(CONNECTIONS[self.name]), *settings).new_connection
