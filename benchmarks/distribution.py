@@ -213,7 +213,7 @@ def count_rounds() -> None:
         cast("TableSource", poller_of(client).source).begin_round()
         return await poll_once(client, *args, **options)
 
-    vars(server_rounds)["poll_once"] = counted
+    server_rounds.__dict__["poll_once"] = counted
 
 
 async def measure(options: argparse.Namespace) -> str:

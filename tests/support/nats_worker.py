@@ -106,7 +106,7 @@ def count_rounds(calls: Counter[str]) -> None:
         calls["rounds"] += 1
         return await poll_once(*arguments, **options)
 
-    vars(server_rounds)["poll_once"] = counted
+    server_rounds.__dict__["poll_once"] = counted
 
 
 async def work(order: dict[str, Any]) -> dict[str, int]:
