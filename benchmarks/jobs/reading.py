@@ -13,6 +13,7 @@ from benchmarks.meter import Meter
 from workflow_async import opencast as oc
 from workflow_async._core.call import Call, Reply
 from workflow_async.opencast import calls as opencast, params
+from workflow_async.opencast.active_list import ActiveList
 from workflow_async.preservica import calls as preservica, records as pv
 
 STATES = {state.value: state for state in oc.State}
@@ -35,6 +36,19 @@ def _page(rows: int, operations: int) -> tuple[Call[Any], Reply]:
     include = params.including(withoperations=operations > 0)
     call = opencast.list_workflows(filter="", sort="", include=include, size=rows)
     return call, Reply(200, {}, wire.opencast_page(range(rows), operations))
+
+
+def known_page(meter: Meter, rows: int, operations: int, changed: int, times: int) -> None:
+    """Read a page of Opencast again and again as the monitor does. This number of rows differs from the last time."""
+    known = ActiveList(operations=operations > 0)
+    call = known.page(0, rows)
+    bodies = [wire.opencast_page(range(rows), operations, changed=range(count)) for count in (0, changed)]
+    replies = [Reply(200, {}, body) for body in bodies]
+    with meter.measuring(times):
+        for number in range(times):
+            known.memory.begin()
+            call.read(replies[number % 2])
+            known.memory.end()
 
 
 def json_peak(meter: Meter, rows: int, operations: int) -> None:

@@ -25,6 +25,7 @@ ROWS: dict[str, Row] = {
     "first": listing.first,
     "read-json": reading.json_page,
     "read-xml": reading.xml_page,
+    "read-known": reading.known_page,
     "list": listing.near,
     "list-opencast": listing.opencast,
     "list-memory": listing.memory,

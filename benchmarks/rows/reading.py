@@ -38,6 +38,21 @@ def json_page(bench: Bench) -> Iterator[Line]:
     yield _peak(bench.run_once(Job("reading.json_peak", {"rows": ROWS, "operations": 20})))
 
 
+def known_page(bench: Bench) -> Iterator[Line]:
+    """Measure a page of Opencast that is read again, with no row, half of the rows and all rows changed."""
+    for operations, times in ((20, 20), (0, 300)):
+        options = {"rows": ROWS, "operations": operations, "times": times}
+        jobs = {"plain": Job("reading.json_page", options)}
+        for changed in (0, ROWS // 2, ROWS):
+            jobs[str(changed)] = Job("reading.known_page", options | {"changed": changed})
+        found = bench.run(jobs)
+        for changed in (0, ROWS // 2, ROWS):
+            what = f"a JSON page of {ROWS} workflows x {operations} operations, read again with {changed} rows changed"
+            yield _page(
+                "read-known", what, required(cpu(found[str(changed)])), ("read once", cpu(found["plain"])), None, None
+            )
+
+
 def _peak(found: Mapping[str, float]) -> Line:
     return Line(
         row="read-json",
