@@ -70,7 +70,7 @@ def test_every_server_option_has_a_variable_and_a_key_of_a_profile() -> None:
 def test_a_variable_supplies_what_an_option_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     set_variables(monkeypatch, OPENCAST_PROXY="http://proxy.example.org:3128", OPENCAST_REQUEST_TIMEOUT="7")
     client: Any = transport(Target())
-    assert client.backend.new_connection.__self__.proxy.url == "http://proxy.example.org:3128"
+    assert client.backend.new_connection.proxy.url == "http://proxy.example.org:3128"
     assert (client.timeouts.call, client.timeouts.exchange, client.timeouts.connect) == (7, 7, 5)
     monkeypatch.setenv("OPENCAST_CA_FILE", "~/ca.pem")
     monkeypatch.setenv("HOME", str(Path.cwd()))
@@ -78,7 +78,7 @@ def test_a_variable_supplies_what_an_option_leaves_out(monkeypatch: pytest.Monke
         system_for(Target())
     monkeypatch.delenv("OPENCAST_CA_FILE")
     other = transport(Target(proxy="http://other.example.org:3128"))
-    assert other.backend.new_connection.__self__.proxy.url == "http://other.example.org:3128"
+    assert other.backend.new_connection.proxy.url == "http://other.example.org:3128"
 
 
 def test_the_rate_and_the_user_to_act_as_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:

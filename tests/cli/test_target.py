@@ -156,7 +156,7 @@ def test_the_authorities_the_client_certificate_and_the_proxy_reach_both_clients
     )
     backend: Any = system_for(target).client._transport.backend
     assert backend.context.cert_store_stats()["x509"] == 1
-    assert backend.new_connection.__self__.proxy.url == target.proxy
+    assert backend.new_connection.proxy.url == target.proxy
     with pytest.raises(InvalidArgument, match="^ca_file: cannot be read, No such file"):
         system_for(attrs.evolve(target, ca_file=tmp_path / "missing.pem"))
     with pytest.raises(InvalidArgument, match="^client_cert: has no certificate or no key in PEM format"):

@@ -199,11 +199,21 @@ def test_importing_a_client_imports_neither_the_other_system_nor_an_http_library
     assert not {name for name in found if name.startswith(f"workflow_async.{other}")}
 
 
-@pytest.mark.parametrize(("http", "library"), [("httpx", "httpcore"), ("httpx2", "httpcore2"), ("aiohttp", "aiohttp")])
-def test_creating_a_client_imports_its_backend_and_no_other_optional_library(http: str, library: str) -> None:
+HTTP_LIBRARIES = {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"}
+
+
+@pytest.mark.parametrize("http", ["httpx", "httpx2", "aiohttp"])
+def test_creating_a_client_imports_no_http_library_and_no_service(http: str) -> None:
     found = loaded(f"import workflow_async; {CLIENT[:-1]}, http={http!r})")
     assert not {name for name in found if name.startswith(("workflow_async.preservica", "workflow_async.sync"))}
-    assert {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"} & found == {library}
+    assert not found & {*HTTP_LIBRARIES, *OPTIONAL, "workflow_async.monitor", "workflow_async.batch"}
+
+
+@pytest.mark.parametrize(("http", "library"), [("httpx", "httpcore"), ("httpx2", "httpcore2"), ("aiohttp", "aiohttp")])
+def test_the_first_connection_imports_its_library_and_no_other_optional_one(http: str, library: str) -> None:
+    create = f"client = {CLIENT[:-1]}, http={http!r})"
+    found = loaded(f"import workflow_async; {create}; client._transport.backend.new_connection._factory()")
+    assert found & HTTP_LIBRARIES == {library}
     assert not (OPTIONAL - {library}).intersection(found)
 
 

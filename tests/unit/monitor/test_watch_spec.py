@@ -96,7 +96,7 @@ async def test_poll_once_of_many_reads_the_list_or_sends_bulk_checks(sandbox: Sa
         sandbox.opencast.requests.clear()
         spec, events = await carry_on(client, spec)
     assert events == ()
-    expected = 2 if sandbox.opencast.state.release == "11" else 5  # pages, or bulk checks
+    expected = 1 if sandbox.opencast.state.release == "11" else 5  # pages, or bulk checks
     assert len(sandbox.opencast.requests) == expected
 
 
