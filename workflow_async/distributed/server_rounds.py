@@ -28,7 +28,6 @@ class ServerRounds:
     """Polls the shards of one server when they are due. The shard that was polled longest ago comes first."""
 
     client: Client[Any]
-    lease_seconds: float
     spawn: Spawn
     """Starts a task that ends with the rounds."""
     clock: Clock = field(init=False)

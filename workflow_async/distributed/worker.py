@@ -45,8 +45,7 @@ class Worker:
 
     def __attrs_post_init__(self) -> None:
         self._wakeup = Wakeup(self.clock)
-        seconds = self.calls.lease_seconds
-        self._servers = [ServerRounds(client, seconds, self._spawn_round) for client in self.clients]
+        self._servers = [ServerRounds(client, self._spawn_round) for client in self.clients]
 
     async def run(self) -> None:
         """Work until every shard is finished. If cancelled, release the shards before."""
