@@ -12,7 +12,7 @@ from tests.support.distribution import SimulatedWorker
 from tests.support.monitored_system import new_system
 from workflow_async import monitor
 from workflow_async.distributed import MemoryStore, server_rounds, shards_of
-from workflow_async.distributed.nats.coordinator import LEASE_SECONDS
+from workflow_async.distributed.coordinator import LEASE_SECONDS
 from workflow_async.monitor import WatchSpec
 
 URL = "http://127.0.0.1"

@@ -43,7 +43,6 @@ LeaseOption = Annotated[
     ),
 ]
 DEFAULT_NAME = "workflows"
-DEFAULT_LEASE = 30.0
 
 
 @frozen

@@ -8,7 +8,6 @@ import typer
 from attrs import frozen
 
 from workflow_async.cli.broker import (
-    DEFAULT_LEASE,
     DEFAULT_NAME,
     PANEL,
     Broker,
@@ -28,7 +27,7 @@ from workflow_async.cli.target import Target
 from workflow_async.cli.timeline import format_seconds
 from workflow_async.cli.watching import FilterOption, parse_filter
 from workflow_async.distributed import shards_of
-from workflow_async.distributed.coordinator import check_shard_name
+from workflow_async.distributed.coordinator import LEASE_SECONDS, check_shard_name
 from workflow_async.monitor import WatchSpec
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _shards(
     *,
     nats: NatsOption = None,
     name: NameOption = DEFAULT_NAME,
-    lease: LeaseOption = DEFAULT_LEASE,
+    lease: LeaseOption = LEASE_SECONDS,
     add: AddOption = None,
     filter: FilterOption = None,
     split: SplitOption = 1,

@@ -12,7 +12,6 @@ import anyio.abc
 import typer
 
 from workflow_async.cli.broker import (
-    DEFAULT_LEASE,
     DEFAULT_NAME,
     Broker,
     LeaseOption,
@@ -27,6 +26,7 @@ from workflow_async.cli.output import Output, console
 from workflow_async.cli.verbosity import warnings_on
 from workflow_async.cli.worker_events import ReportingCoordinator, WorkerEvent
 from workflow_async.distributed import distribute
+from workflow_async.distributed.coordinator import LEASE_SECONDS
 
 PaceOption = Annotated[
     float | None,
@@ -47,7 +47,7 @@ async def worker(
     *,
     nats: NatsOption = None,
     name: NameOption = DEFAULT_NAME,
-    lease: LeaseOption = DEFAULT_LEASE,
+    lease: LeaseOption = LEASE_SECONDS,
     pace: PaceOption = None,
 ) -> Exit:
     """Watch a share of the workflows that `shards --add` has put into NATS, until all have ended.

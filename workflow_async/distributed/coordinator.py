@@ -10,6 +10,8 @@ from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import WatchEvent, WatchSpec
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+LEASE_SECONDS = 30.0
+"""Seconds that a lease lasts by default. Not shorter than the default `Poll.ceiling`, so that renewals are few."""
 
 
 @frozen

@@ -7,7 +7,7 @@ from typing import Any
 import anyio.lowlevel
 from attrs import define, evolve, field, frozen
 
-from workflow_async.distributed.coordinator import Claim, Lease, check_shard_name
+from workflow_async.distributed.coordinator import LEASE_SECONDS, Claim, Lease, check_shard_name
 from workflow_async.monitor import WatchEvent
 from workflow_async.settings import Clock, check_positive
 
@@ -35,7 +35,7 @@ class MemoryStore:
         clock: the time by which leases end.
     """
 
-    lease_seconds: float = 30.0
+    lease_seconds: float = LEASE_SECONDS
     clock: Clock = field(factory=Clock)
     events: dict[str, WatchEvent[Any]] = field(factory=dict, init=False)
     """The delivered events by their keys, each once."""

@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 from nats.aio.client import Client
 
 from workflow_async._core.cancellation import shielded_close
-from workflow_async.distributed.coordinator import Claim, Lease, check_shard_name
+from workflow_async.distributed.coordinator import LEASE_SECONDS, Claim, Lease, check_shard_name
 from workflow_async.distributed.nats.broker_calls import BrokerCalls
 from workflow_async.distributed.nats.connection import connected
 from workflow_async.distributed.nats.event_stream import EventStream
@@ -24,7 +24,6 @@ from workflow_async.errors import ClientClosed
 from workflow_async.monitor import WatchEvent
 from workflow_async.settings import Clock, check_timeout
 
-LEASE_SECONDS = 30.0
 CALL_SHARE = 0.3
 """The time of a call in leases. `distribute` cancels a call after a third of a lease."""
 ALIVE_SHARE = 0.3
