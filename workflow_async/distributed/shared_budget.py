@@ -1,16 +1,14 @@
 """Gives the requests of one process their turns out of a budget that several processes share."""
 
 import asyncio
-import logging
 from typing import Protocol
 
 import anyio
 from attrs import define, field, frozen
 
 from workflow_async.distributed.slices import LATENESS, SLOWEST, BrokerClock, Demand, Slice, Turns, next_slice
+from workflow_async.observe.log import log
 from workflow_async.settings import Clock
-
-log = logging.getLogger("workflow_async")
 
 PERIOD = 0.1
 """Seconds between two reservations of one process, so that the broker has few operations."""

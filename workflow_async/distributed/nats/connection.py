@@ -1,7 +1,6 @@
 """A connection to NATS that survives restarts of the broker."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +9,7 @@ from nats.aio.client import Client
 
 from workflow_async._core.cancellation import shielded_close
 from workflow_async.errors import CoordinatorUnavailable
-
-log = logging.getLogger("workflow_async")
+from workflow_async.observe.log import log
 
 RECONNECT_WAIT = 0.25
 """Seconds between two attempts to connect to a server. nats-py waits 2 by default."""

@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, Header, StreamConfig
 from nats.js.errors import ConsumerSequenceMismatchError
 
+from workflow_async.distributed.nats.broker_calls import TRANSIENT
 from workflow_async.errors import JournalError
 from workflow_async.settings import Clock
 
@@ -21,18 +22,8 @@ T = TypeVar("T")
 REQUEST_TIMEOUT = 3.0
 """Seconds that one request to the broker may take before it is sent again."""
 RETRY_DELAY = 0.1
-TRANSIENT = (
-    OSError,
-    nats.errors.TimeoutError,
-    nats.errors.NoRespondersError,
-    nats.errors.OutboundBufferLimitError,
-    nats.errors.ConnectionReconnectingError,
-    nats.errors.StaleConnectionError,
-    nats.js.errors.NoStreamResponseError,
-    ConsumerSequenceMismatchError,
-    nats.js.errors.ServiceUnavailableError,
-)
-"""Errors of a broker that is restarting, or that cannot be reached."""
+AWAY = (*TRANSIENT, OSError, nats.errors.StaleConnectionError, ConsumerSequenceMismatchError)
+"""Errors after which a request is repeated: also of a connection that has broken, and of messages that were lost."""
 NO_MESSAGE = 10037
 """Error code of JetStream: the subject has no message."""
 WRONG_SEQUENCE = 10071
@@ -179,4 +170,4 @@ class FencedSubject:
 def _is_transient(error: Exception) -> bool:
     """Return True if a repetition may succeed. A replica may refuse a sequence before its leader has stored it."""
     refused = isinstance(error, nats.js.errors.APIError) and error.err_code == WRONG_SEQUENCE
-    return refused or isinstance(error, TRANSIENT)
+    return refused or isinstance(error, AWAY)

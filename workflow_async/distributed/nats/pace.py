@@ -2,33 +2,24 @@
 
 import json
 import math
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
 from attrs import define, field
-from nats import errors as nats_errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext, errors as js_errors
 from nats.js.kv import KeyValue
 
+from workflow_async.distributed.coordinator import NAME
+from workflow_async.distributed.nats.broker_calls import TRANSIENT
 from workflow_async.distributed.shared_budget import Entry, RegisterUnavailable, SharedBudget
 from workflow_async.distributed.slices import SLOWEST
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, check_positive
 
 BUCKET = "workflow-async-pace"
-NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
-AWAY = (
-    TimeoutError,
-    nats_errors.NoRespondersError,
-    nats_errors.OutboundBufferLimitError,
-    nats_errors.ConnectionReconnectingError,
-    js_errors.NoStreamResponseError,
-    js_errors.ServerError,
-    js_errors.ServiceUnavailableError,
-)
+AWAY = (*TRANSIENT, js_errors.ServerError)
 """Errors of a broker that is away, and may come back."""
 
 
