@@ -117,30 +117,28 @@ def test_a_wrong_url_of_nats_exits_with_2_and_tells_no_password(
     assert "secret" not in result.stderr
 
 
-@pytest.mark.parametrize("command", ["worker", "shards"])
-def test_without_the_extra_it_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def hide(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """Let the import of the NATS package fail because a module is missing."""
     load = importlib.import_module
 
-    def without_nats(name: str) -> Any:
+    def without(name: str) -> Any:
         if name == "workflow_async.distributed.nats":
-            raise ModuleNotFoundError("no nats", name="nats.aio")
+            raise ModuleNotFoundError(f"no {missing}", name=missing)
         return load(name)
 
-    monkeypatch.setattr(importlib, "import_module", without_nats)
+    monkeypatch.setattr(importlib, "import_module", without)
+
+
+@pytest.mark.parametrize("command", ["worker", "shards"])
+def test_without_the_extra_it_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    hide(monkeypatch, "nats.aio")
     result = run(command, "--nats", "nats://127.0.0.1:1", env=URL)
     text = "workflow-async: this command needs the extra [nats]: pip install 'workflow-async[nats]'\n"
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", text)
 
 
 def test_another_missing_module_is_no_usage_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = importlib.import_module
-
-    def without_json(name: str) -> Any:
-        if name == "workflow_async.distributed.nats":
-            raise ModuleNotFoundError("no json", name="json")
-        return load(name)
-
-    monkeypatch.setattr(importlib, "import_module", without_json)
+    hide(monkeypatch, "json")
     assert isinstance(run("shards", "--nats", "nats://127.0.0.1:1").exception, ModuleNotFoundError)
 
 

@@ -11,7 +11,7 @@ from tests.support.monitored_server import Record, Server, new_poller, running
 from tests.unit.monitor.test_poller import STEADY, assert_nothing_left, later, watch
 from workflow_async import Phase
 from workflow_async.errors import CallError, InvalidArgument, ServerError
-from workflow_async.monitor.watch import watching
+from workflow_async.monitor.watch import Watch, watching
 
 
 def test_a_watch_that_another_task_ends_stops_its_reader_at_once() -> None:
@@ -35,17 +35,22 @@ def test_a_watch_that_another_task_ends_stops_its_reader_at_once() -> None:
     assert at == pytest.approx(5)
 
 
+def watch_of_a_filter(server: Server) -> Watch[Any]:
+    """Return a watch of all workflows that the server lists."""
+    return watching(
+        new_poller(server),
+        None,
+        lambda: server.list_active(operations=False),
+        poll=STEADY,
+        operations=False,
+        stalled_after=None,
+    )
+
+
 def test_a_watch_of_a_filter_can_be_ended_too() -> None:
     async def main() -> list[Any]:
         server = Server(supports_listing=True, workflows=running(7))
-        listed = watching(
-            new_poller(server),
-            None,
-            lambda: server.list_active(operations=False),
-            poll=STEADY,
-            operations=False,
-            stalled_after=None,
-        )
+        listed = watch_of_a_filter(server)
         async with listed as changes, anyio.create_task_group() as group:
 
             async def end() -> None:
@@ -161,14 +166,7 @@ def test_a_watch_tells_why_the_last_check_of_a_workflow_failed() -> None:
 def test_a_watch_of_a_filter_tells_why_the_list_cannot_be_read() -> None:
     async def main() -> list[CallError | None]:
         server = Server(supports_listing=True, workflows=running(7), list_error=ServerError(503))
-        listed = watching(
-            new_poller(server),
-            None,
-            lambda: server.list_active(operations=False),
-            poll=STEADY,
-            operations=False,
-            stalled_after=None,
-        )
+        listed = watch_of_a_filter(server)
         async with listed as changes:
             told = [changes.last_error()]
             await anyio.sleep(10)

@@ -1,19 +1,17 @@
 """The journal in a stream: who may write, for how long a start may be sent, and what cannot be read."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import attrs
-import nats
 import pytest
 from nats.aio.client import Client
 
 from tests.conftest import FakeTime
 from tests.support.journal_files import SERVER, ended, intent, started, ticket
-from tests.support.nats_server import NatsServer
 from workflow_async import Clock
 from workflow_async.batch import StatusKind
 from workflow_async.distributed.nats import NatsJournal, journal_messages as messages
@@ -24,13 +22,6 @@ from workflow_async.errors import InvalidArgument, JournalError
 STREAM = "JOURNAL_TESTS"
 OPEN = ("opencast", SERVER)
 New = Callable[..., NatsJournal]
-
-
-@pytest.fixture
-async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
-    connected = await nats.connect(nats_server.url)
-    yield connected
-    await connected.close()
 
 
 @pytest.fixture

@@ -21,13 +21,6 @@ from workflow_async.errors import JournalError
 
 
 @pytest.fixture
-async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
-    connected = await nats.connect(nats_server.url)
-    yield connected
-    await connected.close()
-
-
-@pytest.fixture
 async def stream(client: Client) -> AsyncIterator[str]:
     name = uuid.uuid4().hex
     await client.jetstream().add_stream(StreamConfig(name=name, subjects=[f"{name}.*"]))
