@@ -45,7 +45,8 @@ class Keeper:
             except CoordinatorUnavailable:
                 self._failures += 1
                 self._portion = max(1, min(self._portion, len(self.shard.events)) // 2)
-                await self.clock.sleep(min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(self._failures, 10)))
+                delay = min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(self._failures, 10))
+                await self.wakeup.wait(self.clock.now() + delay)  # a worker that ends cannot wait for long
                 continue
             self._failures, self._portion = 0, min(EVENTS_PER_SAVE, 2 * self._portion)
             if not self.shard.events:
